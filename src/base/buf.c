@@ -1,0 +1,64 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include "base/mem.h"
+
+enum { FIRST_BYTES = 64 };
+
+void buf_fini(struct buf *b)
+{
+    mem_free(b->at);
+    *b = (struct buf){0};
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+    if (b->cap - b->len < n || !b->at) {
+        size_t cap = b->cap ? b->cap * 2 : FIRST_BYTES;
+
+        if (cap < b->len + n)
+            cap = b->len + n;
+        b->at = mem_resize(b->at, cap);
+        b->cap = cap;
+    }
+    return b->at + b->len;
+}
+
+void buf_add(struct buf *b, struct bytes more)
+{
+    char *to = buf_reserve(b, more.len);
+
+    if (more.len)
+        memcpy(to, more.at, more.len);
+    b->len += more.len;
+}
+
+void buf_add_char(struct buf *b, char c)
+{
+    *buf_reserve(b, 1) = c;
+    b->len++;
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args, again;
+    int n;
+
+    va_start(args, format);
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n > 0) {
+        vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
+        b->len += (size_t)n;
+    }
+    va_end(again);
+}
+
+void buf_drop(struct buf *b, size_t n)
+{
+    b->len -= n;
+    if (b->len && n)
+        memmove(b->at, b->at + n, b->len);
+}

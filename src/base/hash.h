@@ -1,0 +1,23 @@
+/*
+ * hash - SipHash-1-3 with a key of our own, so that outsiders cannot choose collisions.
+ *
+ * Standard: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", with 1 and 3 rounds.
+ * Owner:    nobody.      Thread: any.
+ */
+#pragma once
+#include <stdint.h>
+#include "base/bytes.h"
+
+struct hash_key {
+    uint64_t k0, k1;
+};
+
+uint64_t hash_bytes(const struct hash_key *key, struct bytes b);
+
+/* Folds one more value into a hash: for tuples of hashes or pointers. */
+static inline uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+    uint64_t x = (a ^ (b + 0x9e3779b97f4a7c15U + (a << 6) + (a >> 2))) * 0xbf58476d1ce4e5b9U;
+
+    return x ^ (x >> 31);
+}

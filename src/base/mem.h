@@ -1,0 +1,29 @@
+/*
+ * mem - allocate or die; and a variant that may fail, for sizes that came from outside.
+ *
+ * Owner:   the caller, until mem_free.      Thread: any; free on any thread.
+ * Bound:   none here; mem_held() is what the process budget compares with.
+ * Errors:  mem_alloc and friends abort with a message; mem_try answers ERR_FULL.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include "base/bytes.h"
+#include "base/err.h"
+
+void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_zero(size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_resize(void *p, size_t size) __attribute__((returns_nonnull));
+void mem_free(void *p);
+
+/* ERR_FULL and *out null when the system has none left. */
+MUST_USE enum err mem_try(size_t size, void **out);
+
+/* A copy with a terminating zero behind it. */
+char *mem_copy(struct bytes b) __attribute__((malloc, returns_nonnull));
+
+/* Zeroed struct. */
+#define mem_new(type) ((type *)mem_zero(sizeof(type)))
+
+/* Bytes this process holds through mem_*, all threads summed; exact when they are quiet. */
+int64_t mem_held(void);
