@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include "base/check.h"
 #include "base/mem.h"
 
 enum { FIRST_BYTES = 64 };
@@ -42,18 +44,16 @@ void buf_add_char(struct buf *b, char c)
 
 void buf_printf(struct buf *b, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
+    char *text;
     int n;
 
     va_start(args, format);
-    va_copy(again, args);
-    n = vsnprintf(NULL, 0, format, args);
+    n = vasprintf(&text, format, args);
     va_end(args);
-    if (n > 0) {
-        vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
-        b->len += (size_t)n;
-    }
-    va_end(again);
+    CHECK(n >= 0); /* our own formats; out of memory ends us here as in mem_alloc */
+    buf_add(b, bytes_of(text, (size_t)n));
+    free(text);
 }
 
 void buf_drop(struct buf *b, size_t n)

@@ -1,0 +1,56 @@
+/*
+ * loop - one thread's turn, again and again.
+ *
+ *   WAIT   poll, until an event, a note or the next timer
+ *   CLOCK  read time once
+ *   INBOX  on_notes: everything other threads posted
+ *   READ   on_ready for every ready descriptor
+ *   TIMERS what is due
+ *   POST   on_post: hand staged notes over
+ *   WRITE  on_write: dirty sockets; true means more is left: no waiting before the next turn
+ *   BURY   on_bury: free what closed
+ *
+ * Control enters a thread in INBOX, READ and TIMERS only, never from inside another call.
+ * Owner:   the shard embeds it.      Thread: its shard's; loop_stop from the same.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "flow/inbox.h"
+#include "flow/poll.h"
+#include "flow/wheel.h"
+
+/* One that is null has nothing to do in its phase. */
+struct loop_hooks {
+    void *owner;
+    void (*on_notes)(void *owner, struct inbox_link *first);
+    void (*on_ready)(void *owner, uint64_t tag, uint32_t events);
+    void (*on_post)(void *owner);
+    bool (*on_write)(void *owner);
+    void (*on_bury)(void *owner);
+    bool (*is_pressed)(
+        void *owner); /* true: an inbox we post to is over its mark; READ is skipped */
+};
+
+struct loop {
+    struct poll poll;
+    struct wheel wheel;
+    struct inbox *inbox;
+    struct loop_hooks hooks;
+    int64_t now_ms; /* of this turn */
+    bool stopping, hurry;
+};
+
+/* Tag value the loop keeps for its inbox's wake descriptor. */
+#define LOOP_WAKE_TAG UINT64_MAX
+
+MUST_USE enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks *hooks);
+void loop_close(struct loop *l);
+
+/* One turn; waits at most max_wait_ms (-1: as long as nothing is due). */
+void loop_turn(struct loop *l, int64_t max_wait_ms);
+
+/* Turns until loop_stop. */
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);

@@ -1,0 +1,426 @@
+#include "net/conn.h"
+
+#include <string.h>
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "flow/frame.h"
+#include "net/sock.h"
+
+enum {
+    BLOCK_CONNS = 64,        /* conns of one slab */
+    WRITE_BUDGET = 1024,     /* sockets written in one turn */
+    WRITE_BYTES = 64 * 1024, /* to one socket in one turn */
+    WRITE_FRAMES = 64,
+    BEHIND_MS = 1000, /* blocked this long: not keeping up */
+};
+
+static void on_due(struct timer *t);
+
+void net_init(struct net *n, struct loop *loop, const struct net_limits *limits)
+{
+    *n = (struct net){.loop = loop, .limits = limits};
+    n->read_buffer = mem_alloc(NET_READ_BYTES + NET_READ_PADDING);
+    list_init(&n->free);
+    list_init(&n->dirty);
+    list_init(&n->dead);
+}
+
+void net_fini(struct net *n)
+{
+    uint32_t i;
+
+    CHECK(n->open == 0);
+    for (i = 0; i < n->blocks.len; i++)
+        mem_free(n->blocks.at[i]);
+    vec_fini(&n->blocks);
+    mem_free(n->read_buffer);
+}
+
+static struct conn *slot_at(struct net *n, uint32_t slot)
+{
+    struct conn *block = n->blocks.at[slot / BLOCK_CONNS];
+
+    return &block[slot % BLOCK_CONNS];
+}
+
+static void add_block(struct net *n)
+{
+    struct conn *block = mem_zero(BLOCK_CONNS * sizeof(*block));
+    uint32_t i;
+
+    vec_push(&n->blocks, block);
+    for (i = 0; i < BLOCK_CONNS; i++) {
+        block[i].slot = (n->blocks.len - 1) * BLOCK_CONNS + i;
+        block[i].gen = 1;
+        list_push_back(&n->free, &block[i].link);
+    }
+}
+
+static uint64_t tag_of(const struct conn *c)
+{
+    return (uint64_t)c->gen << 32 | c->slot;
+}
+
+static struct conn *find(struct net *n, uint32_t slot, uint32_t gen)
+{
+    struct conn *c;
+
+    if (slot / BLOCK_CONNS >= n->blocks.len)
+        return NULL;
+    c = slot_at(n, slot);
+    return c->gen == gen && c->state != CONN_FREE ? c : NULL;
+}
+
+enum err conn_open(struct net *n, int fd, const struct conn_ops *ops, void *user, struct conn **out)
+{
+    struct conn *c;
+    enum err e;
+
+    if (list_is_empty(&n->free))
+        add_block(n);
+    c = container_of(list_first(&n->free), struct conn, link);
+    e = poll_add(&n->loop->poll, fd, EPOLLIN, tag_of(c));
+    if (e) {
+        sock_close(fd);
+        return e;
+    }
+    list_remove(&c->link);
+    *c = (struct conn){.net = n,
+                       .ops = ops,
+                       .user = user,
+                       .slot = c->slot,
+                       .gen = c->gen,
+                       .fd = fd,
+                       .state = CONN_OPEN};
+    list_init(&c->link);
+    outq_init(&c->out);
+    timer_init(&c->timer, on_due);
+    n->open++;
+    *out = c;
+    return ERR_OK;
+}
+
+struct conn_id conn_name(const struct conn *c)
+{
+    return (struct conn_id){c->slot, c->gen};
+}
+
+struct conn *conn_find(struct net *n, struct conn_id id)
+{
+    struct conn *c = id.gen ? find(n, id.slot, id.gen) : NULL;
+
+    return c && c->state != CONN_DEAD ? c : NULL;
+}
+
+void net_each(struct net *n, void (*visit)(struct conn *c, void *context), void *context)
+{
+    uint32_t i, count = n->blocks.len * BLOCK_CONNS;
+
+    for (i = 0; i < count; i++) {
+        struct conn *c = slot_at(n, i);
+
+        if (c->state == CONN_OPEN)
+            visit(c, context);
+    }
+}
+
+bool conn_is_open(const struct conn *c)
+{
+    return c->state == CONN_OPEN;
+}
+
+bool conn_is_behind(const struct conn *c)
+{
+    if (c->out.bytes > c->net->limits->soft_queue_bytes)
+        return true;
+    return c->out_on && c->net->loop->now_ms - c->last_progress_ms >= BEHIND_MS;
+}
+
+/* What the kernel is asked to watch follows from three facts; asked again only when it changed. */
+static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
+{
+    bool in_before = !c->in_off && !c->paused, in_after = !in_off && !paused;
+    bool changed = in_before != in_after || c->out_on != out_on;
+
+    c->in_off = in_off;
+    c->paused = paused;
+    c->out_on = out_on;
+    if (changed)
+        poll_change(&c->net->loop->poll, c->fd,
+                    (in_after ? (uint32_t)EPOLLIN : 0) | (out_on ? (uint32_t)EPOLLOUT : 0),
+                    tag_of(c));
+}
+
+/* The nearest of the protocol's deadline and the stall's. */
+static void rearm(struct conn *c)
+{
+    int64_t due = c->due_ms;
+
+    if (c->out_on) {
+        int64_t stall = c->last_progress_ms + c->net->limits->stall_ms;
+
+        due = due && due < stall ? due : stall;
+    }
+    if (due)
+        wheel_start(&c->net->loop->wheel, &c->timer, due);
+    else
+        wheel_stop(&c->timer);
+}
+
+void conn_arm(struct conn *c, int64_t due_ms)
+{
+    c->due_ms = due_ms;
+    rearm(c);
+}
+
+void conn_read(struct conn *c, bool on)
+{
+    if (c->state == CONN_OPEN)
+        watch(c, !on, c->paused, c->out_on);
+}
+
+void conn_close(struct conn *c, enum conn_end why)
+{
+    if (c->state == CONN_DEAD || c->state == CONN_FREE)
+        return;
+    c->state = CONN_DEAD;
+    c->end = (uint8_t)why;
+    wheel_stop(&c->timer);
+    list_remove(&c->link);
+    list_push_back(&c->net->dead, &c->link);
+}
+
+static void mark_dirty(struct conn *c)
+{
+    if (!list_is_linked(&c->link))
+        list_push_back(&c->net->dirty, &c->link);
+}
+
+enum err conn_push(struct conn *c, struct frame *f)
+{
+    enum err e;
+
+    if (c->state != CONN_OPEN)
+        return ERR_GONE;
+    e = outq_push(&c->out, f, c->net->limits->queue_bytes);
+    if (e)
+        return e;
+    if (!c->out_on)
+        mark_dirty(c);
+    return ERR_OK;
+}
+
+void conn_push_last(struct conn *c, struct frame *f)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    outq_cut(&c->out);
+    if (outq_push(&c->out, f, SIZE_MAX))
+        UNREACHABLE();
+    if (!c->out_on)
+        mark_dirty(c);
+}
+
+/* All is written: FIN, then wait for the peer's end so that no reset overtakes our last bytes. */
+static void linger(struct conn *c)
+{
+    sock_shut(c->fd);
+    if (c->eof) {
+        conn_close(c, CONN_END_OURS);
+        return;
+    }
+    c->state = CONN_LINGERING;
+    conn_arm(c, c->net->loop->now_ms + c->net->limits->linger_ms);
+}
+
+void conn_finish(struct conn *c)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    c->state = CONN_FLUSHING;
+    watch(c, c->eof, false, c->out_on);
+    if (c->out.len == 0)
+        linger(c);
+    else
+        conn_arm(c, c->net->loop->now_ms + c->net->limits->linger_ms);
+}
+
+static void free_slot(struct conn *c)
+{
+    struct net *n = c->net;
+
+    outq_fini(&c->out);
+    list_remove(&c->link);
+    c->state = CONN_FREE;
+    c->fd = -1;
+    if (++c->gen >= UINT32_MAX >> 1) /* high tags belong to listeners and the loop */
+        c->gen = 1;
+    list_push_front(&n->free, &c->link);
+    n->open--;
+}
+
+int conn_release(struct conn *c)
+{
+    int fd = c->fd;
+
+    CHECK(c->state == CONN_OPEN && c->out.len == 0);
+    poll_remove(&c->net->loop->poll, fd);
+    c->fd = -1;
+    conn_close(c, CONN_END_OURS);
+    return fd;
+}
+
+void net_bury(struct net *n)
+{
+    struct list *link;
+
+    while ((link = list_first(&n->dead))) {
+        struct conn *c = container_of(link, struct conn, link);
+
+        if (c->fd >= 0) {
+            poll_remove(&n->loop->poll, c->fd);
+            sock_close(c->fd);
+            c->ops->on_closed(c);
+        }
+        free_slot(c);
+    }
+}
+
+/* A peer that takes no answers may ask no more: reading stops while much waits for it. */
+static void pause_if_behind(struct conn *c)
+{
+    size_t soft = c->net->limits->soft_queue_bytes;
+
+    if (c->state != CONN_OPEN)
+        return;
+    if (!c->paused && c->out.bytes > soft)
+        watch(c, c->in_off, true, c->out_on);
+    else if (c->paused && c->out.bytes <= soft / 2)
+        watch(c, c->in_off, false, c->out_on);
+}
+
+static void read_end(struct conn *c)
+{
+    c->eof = true;
+    if (c->state == CONN_LINGERING) {
+        conn_close(c, CONN_END_PEER);
+        return;
+    }
+    watch(c, true, c->paused, c->out_on);
+    if (c->state == CONN_OPEN)
+        c->ops->on_bytes(c, NULL, 0);
+}
+
+static void read_some(struct conn *c)
+{
+    struct net *n = c->net;
+    size_t got;
+    enum err e = sock_read(c->fd, n->read_buffer, NET_READ_BYTES, &got);
+
+    if (e == ERR_OK) {
+        if (c->state == CONN_OPEN)
+            c->ops->on_bytes(c, n->read_buffer, got);
+        pause_if_behind(c);
+    } else if (e == ERR_GONE) {
+        read_end(c);
+    } else if (e != ERR_AGAIN && e != ERR_FULL) {
+        conn_close(c, CONN_END_ERROR);
+    }
+}
+
+/* Writes one gathered piece. True: there is more, and the kernel would take it. */
+static bool write_some(struct conn *c)
+{
+    struct iovec iov[WRITE_FRAMES];
+    int count = outq_peek(&c->out, iov, WRITE_FRAMES, WRITE_BYTES);
+    size_t sent = 0, offered = 0;
+    enum err e;
+    int i;
+
+    for (i = 0; i < count; i++)
+        offered += iov[i].iov_len;
+    e = count ? sock_write(c->fd, iov, count, &sent) : ERR_OK;
+    if (e && e != ERR_AGAIN && e != ERR_FULL) {
+        conn_close(c, CONN_END_PEER);
+        return false;
+    }
+    if (sent) {
+        outq_sent(&c->out, sent);
+        c->last_progress_ms = c->net->loop->now_ms;
+    }
+    if (sent < offered) {
+        if (!c->out_on)
+            c->last_progress_ms = c->net->loop->now_ms;
+        watch(c, c->in_off, c->paused, true);
+        rearm(c);
+        return false;
+    }
+    if (c->out_on) {
+        watch(c, c->in_off, c->paused, false);
+        rearm(c);
+    }
+    pause_if_behind(c);
+    if (c->out.len == 0 && c->state == CONN_FLUSHING)
+        linger(c);
+    return c->out.len > 0;
+}
+
+bool net_write(struct net *n)
+{
+    struct list again;
+    int budget = WRITE_BUDGET;
+
+    list_init(&again);
+    while (budget-- && !list_is_empty(&n->dirty)) {
+        struct conn *c = container_of(list_first(&n->dirty), struct conn, link);
+
+        list_remove(&c->link);
+        if (write_some(c))
+            list_push_back(&again, &c->link);
+    }
+    list_splice(&n->dirty, &again);
+    return !list_is_empty(&n->dirty);
+}
+
+void net_on_ready(struct net *n, uint64_t tag, uint32_t events)
+{
+    struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
+
+    if (!c || c->state == CONN_DEAD)
+        return;
+    if (events & EPOLLOUT && write_some(c))
+        mark_dirty(c);
+    if (c->state == CONN_DEAD)
+        return;
+    if (events & EPOLLIN && !c->in_off && !c->paused)
+        read_some(c);
+    else if (events & (EPOLLERR | EPOLLHUP))
+        conn_close(c, CONN_END_PEER);
+}
+
+static void on_due(struct timer *t)
+{
+    struct conn *c = container_of(t, struct conn, timer);
+    int64_t now = c->net->loop->now_ms;
+
+    if (c->state != CONN_OPEN) {
+        if (c->due_ms && now >= c->due_ms)
+            conn_close(c, CONN_END_STALLED);
+        else
+            rearm(c);
+        return;
+    }
+    if (c->out_on && now - c->last_progress_ms >= c->net->limits->stall_ms) {
+        c->last_progress_ms = now;
+        if (c->ops->on_stalled)
+            c->ops->on_stalled(c);
+        else
+            conn_close(c, CONN_END_STALLED);
+    } else if (c->due_ms && now >= c->due_ms) {
+        c->due_ms = 0;
+        c->ops->on_timer(c);
+    }
+    if (c->state == CONN_OPEN)
+        rearm(c);
+}

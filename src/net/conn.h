@@ -1,0 +1,121 @@
+/*
+ * conn - one socket of a shard: read, queue, write, close.
+ *
+ *   OPEN --conn_finish--> FLUSHING --queue empty: FIN--> LINGERING --EOF or time--> DEAD
+ *     \------------------------conn_close, error------------------------------------/
+ *
+ * While FLUSHING and LINGERING input is read and thrown away, so that the peer sees our last bytes
+ * and no reset. DEAD ones are told to their protocol (on_closed) and freed in BURY.
+ *
+ * Owner:   the net (one per shard) that opened it.      Thread: that shard's.
+ * Names:   across turns keep a conn_id, not a pointer: a slot's generation changes when it is
+ * freed. Bound:   net_limits. No buffer while idle: reads land in one buffer per net.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/list.h"
+#include "base/vec.h"
+#include "flow/loop.h"
+#include "net/limits.h"
+#include "net/outq.h"
+
+struct conn;
+struct frame;
+
+/* Bytes of one read; that many and NET_READ_PADDING more are readable behind `at`. */
+enum { NET_READ_BYTES = 64 * 1024, NET_READ_PADDING = 64 };
+
+struct conn_id {
+    uint32_t slot, gen; /* gen 0 names nobody */
+};
+
+enum conn_end { CONN_END_OURS, CONN_END_PEER, CONN_END_STALLED, CONN_END_ERROR };
+
+struct conn_ops {
+    /* Takes all of at..len (and may spoil it). len 0: the peer has sent its last byte. */
+    void (*on_bytes)(struct conn *c, char *at, size_t len);
+    /* The deadline given to conn_arm has come. */
+    void (*on_timer)(struct conn *c);
+    /* No write progress for stall_ms: close it your way; the default is conn_close. */
+    void (*on_stalled)(struct conn *c);
+    /* Last call; the conn is freed afterwards. */
+    void (*on_closed)(struct conn *c);
+};
+
+enum conn_state { CONN_FREE, CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_DEAD };
+
+struct conn {
+    /* read by protocols */
+    struct net *net;
+    const struct conn_ops *ops;
+    void *user;
+    uint32_t slot, gen;
+    /* private to conn.c */
+    int fd;
+    uint8_t state, end;
+    bool in_off, paused, out_on, eof;
+    struct outq out;
+    struct timer timer;
+    struct list link;         /* in net.dirty or net.dead */
+    int64_t due_ms;           /* the protocol's deadline, 0: none */
+    int64_t last_progress_ms; /* when blocked: last time the kernel took bytes */
+};
+
+struct net {
+    struct loop *loop;
+    const struct net_limits *limits;
+    char *read_buffer;
+    struct vec blocks; /* slabs of conns; slot number -> block, place */
+    struct list free, dirty, dead;
+    uint32_t open; /* conns not free */
+};
+
+void net_init(struct net *n, struct loop *loop, const struct net_limits *limits);
+void net_fini(struct net *n); /* every conn must have been buried */
+
+/* The loop's READ, WRITE and BURY for conns. The tag of a conn's descriptor is its gen and slot. */
+void net_on_ready(struct net *n, uint64_t tag, uint32_t events);
+bool net_write(struct net *n);
+void net_bury(struct net *n);
+
+/* Every open conn, in no order; for drain and statistics. Closing inside visit is fine. */
+void net_each(struct net *n, void (*visit)(struct conn *c, void *context), void *context);
+
+/* Takes fd. ERR_IO or ERR_FULL: the kernel would not watch it; fd is then closed. */
+MUST_USE enum err conn_open(struct net *n, int fd, const struct conn_ops *ops, void *user,
+                            struct conn **out);
+
+struct conn_id conn_name(const struct conn *c);
+struct conn *conn_find(struct net *n, struct conn_id id); /* null: gone */
+
+bool conn_is_open(const struct conn *c);
+
+/* The kernel refuses bytes and has for a second, or more than the soft limit waits. */
+bool conn_is_behind(const struct conn *c);
+
+/* The kernel has every byte that was pushed. */
+static inline bool conn_is_flushed(const struct conn *c)
+{
+    return c->out.len == 0;
+}
+
+/* Shares f. ERR_FULL: over the queue limit, nothing queued; ERR_GONE: not open. */
+MUST_USE enum err conn_push(struct conn *c, struct frame *f);
+
+/* Drops all that was not begun, and queues f as the last. */
+void conn_push_last(struct conn *c, struct frame *f);
+
+/* on_timer at due_ms (0: never). One deadline a conn; the newest counts. */
+void conn_arm(struct conn *c, int64_t due_ms);
+
+/* Reading off or on, at the protocol's wish. */
+void conn_read(struct conn *c, bool on);
+
+void conn_finish(struct conn *c);                   /* flush, FIN, linger, close */
+void conn_close(struct conn *c, enum conn_end why); /* now; what is queued is dropped */
+
+/* Gives the descriptor away: the conn is buried without on_closed. Its queue must be empty. */
+int conn_release(struct conn *c);

@@ -1,0 +1,17 @@
+/*
+ * limits - the numbers the connection engine obeys.
+ *
+ * Owner:   the settings snapshot of the process; never changes while threads run.      Thread: any.
+ * Keys:    docs/configuration.md names the key behind every member.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+struct net_limits {
+    size_t queue_bytes;      /* waiting for one socket, besides the frame being written */
+    size_t soft_queue_bytes; /* over it we stop reading from that socket and findAny passes it by */
+    int64_t stall_ms;        /* no write progress this long: the socket is closed */
+    int64_t linger_ms;       /* waiting for the peer to finish after our last byte */
+    int64_t close_wait_ms;   /* waiting for the peer's Close after ours */
+};

@@ -1,0 +1,63 @@
+/*
+ * ws_conn - one WebSocket over a conn: messages, pings, close handshake.
+ *
+ *   OPEN --ws_close--> CLOSING (our Close is queued; only the peer's Close counts now)
+ *     \--peer's Close, answered--\--its Close, EOF or close_wait_ms--> conn_finish
+ *
+ * Standard: RFC 6455, sections 5.5, 7. Pings find dead peers; any byte from the peer counts as
+ * life. Owner:    embedded in the protocol's session, which frees it in on_closed.   Thread: the
+ * conn's.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/rand.h"
+#include "flow/frame.h"
+#include "net/conn.h"
+#include "wire/ws.h"
+
+struct ws_conn;
+
+struct ws_ops {
+    void (*on_message)(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload);
+    /* The session may free itself; w is not used afterwards. */
+    void (*on_closed)(struct ws_conn *w);
+};
+
+struct ws_settings {
+    struct ws_limits limits;
+    int64_t ping_interval_ms, pong_wait_ms;
+};
+
+struct ws_conn {
+    struct conn *conn;
+    const struct ws_ops *ops;
+    const struct ws_settings *settings;
+    /* private to ws_conn.c */
+    struct ws_reader reader;
+    bool closing, heard, awaiting_pong;
+};
+
+/* Takes fd, answers 101 with accept. rand spreads the first ping.
+   ERR_*: as conn_open; fd is then closed. */
+MUST_USE enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
+                          const struct ws_settings *settings, const struct ws_ops *ops,
+                          struct rand *rand);
+
+/* Feeds bytes that arrived with the handshake. May end in on_message, ws_close. */
+void ws_feed(struct ws_conn *w, char *at, size_t len);
+
+/* A frame holding one whole message: header, first, second. The caller's count. */
+struct frame *ws_frame(enum frame_class class, enum ws_opcode opcode, struct bytes first,
+                       struct bytes second);
+
+/* ERR_FULL: the peer is over its queue limit and was closed 1013; ERR_GONE: not open. */
+MUST_USE enum err ws_push(struct ws_conn *w, struct frame *f);
+
+bool ws_is_open(const struct ws_conn *w);
+
+/* Starts the close handshake; what was not begun is dropped when `now`, else flushed first. */
+void ws_close(struct ws_conn *w, uint16_t code, struct bytes reason, bool now);
+
+/* The ws_conn behind a conn, or null when it speaks something else. */
+struct ws_conn *ws_of(struct conn *c);
