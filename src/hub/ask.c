@@ -1,0 +1,84 @@
+#include "hub/ask.h"
+
+#include "base/mem.h"
+#include "base/meter.h"
+#include "hub/shard.h"
+
+static uint64_t hash_of(uint64_t name)
+{
+    return hash_mix(name, 0);
+}
+
+static bool same(const void *item, const void *key)
+{
+    const struct ask *a = item;
+    const uint64_t *name = key;
+
+    return a->name == *name;
+}
+
+void ask_drop(struct ask *a)
+{
+    wheel_stop(&a->timer);
+    map_remove(&a->shard->asks, hash_of(a->name), a);
+    mem_free(a);
+}
+
+void ask_drop_all(struct shard *s)
+{
+    size_t cursor = 0;
+    struct ask *a;
+
+    while ((a = map_each(&s->asks, &cursor))) {
+        wheel_stop(&a->timer);
+        mem_free(a);
+    }
+    map_fini(&s->asks);
+}
+
+static void end(struct ask *a, enum ask_end how)
+{
+    a->on_end(a, how);
+    ask_drop(a);
+}
+
+static void on_due(struct timer *t)
+{
+    meter_add(METER_EXPIRED, 1);
+    end(container_of(t, struct ask, timer), ASK_EXPIRED);
+}
+
+struct ask *ask_new(struct shard *s, struct bytes reply_id, int64_t wait_ms,
+                    void (*on_end)(struct ask *, enum ask_end))
+{
+    struct ask *a = mem_zero(sizeof(*a) + reply_id.len + 1);
+
+    a->name = ++s->last_name;
+    a->shard = s;
+    a->on_end = on_end;
+    if (reply_id.len)
+        memcpy(a->reply_id, reply_id.at, reply_id.len);
+    timer_init(&a->timer, on_due);
+    wheel_start(&s->loop.wheel, &a->timer, shard_now(s) + wait_ms);
+    map_add(&s->asks, hash_of(a->name), a);
+    return a;
+}
+
+struct ask *ask_find(struct shard *s, uint64_t name)
+{
+    return map_find(&s->asks, hash_of(name), same, &name);
+}
+
+void ask_on_outcome(struct shard *s, struct note *n)
+{
+    struct ask *a = ask_find(s, n->name);
+
+    if (!a) {
+        meter_add(METER_OUTCOMES_UNCLAIMED, 1);
+    } else if (n->a == OUTCOME_ACKNOWLEDGED) {
+        meter_add(METER_ACKNOWLEDGED, 1);
+        end(a, ASK_ACKNOWLEDGED);
+    } else {
+        end(a, ASK_REFUSED);
+    }
+}

@@ -1,0 +1,177 @@
+#include "hub/delivery.h"
+
+#include "base/mem.h"
+#include "base/meter.h"
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "flow/frame.h"
+#include "flow/thread.h"
+#include "hub/ask.h"
+#include "hub/notification.h"
+#include "hub/session.h"
+#include "hub/shard.h"
+
+struct delivery {
+    struct timer timer;
+    struct shard *shard;
+    struct client *client; /* lives while deliveries of it are open */
+    uint64_t hash;         /* of id */
+    uint64_t ask;
+    uint32_t asker;
+    char id[48];
+};
+
+void delivery_make_id(struct shard *s, char out[48])
+{
+    uuid7_write(out, clock_wall_ms(), &s->rand);
+    memcpy(out + UUID_TEXT, "-0", 3);
+}
+
+static bool same(const void *item, const void *key)
+{
+    const struct delivery *d = item;
+    const struct bytes *id = key;
+
+    return bytes_equal(bytes_text(d->id), *id);
+}
+
+static struct delivery *find(const struct shard *s, struct bytes id)
+{
+    return map_find(&s->deliveries, hash_bytes(&s->hub->key, id), same, &id);
+}
+
+static void forget(struct delivery *d)
+{
+    struct shard *s = d->shard;
+    struct client *c = d->client;
+
+    wheel_stop(&d->timer);
+    map_remove(&s->deliveries, d->hash, d);
+    meter_add(METER_DELIVERIES_OPEN, -1);
+    mem_free(d);
+    if (--c->deliveries == 0 && c->session_count == 0)
+        index_remove(&s->index, c);
+}
+
+void delivery_forget_all(struct shard *s)
+{
+    size_t cursor = 0;
+    struct delivery *d;
+
+    /* Removal shifts what is behind it: start again after each. */
+    while (cursor = 0, (d = map_each(&s->deliveries, &cursor)))
+        forget(d);
+    map_fini(&s->deliveries);
+}
+
+static void on_due(struct timer *t)
+{
+    forget(container_of(t, struct delivery, timer));
+}
+
+static void tell(struct shard *s, uint32_t asker, uint64_t ask, enum outcome outcome)
+{
+    struct note *n = note_new(s, NOTE_OUTCOME);
+
+    n->name = ask;
+    n->a = outcome;
+    if (asker == s->number) {
+        ask_on_outcome(s, n);
+        mem_free(n);
+    } else {
+        shard_post(s, asker, n, sizeof(*n));
+    }
+}
+
+static void open_delivery(struct shard *s, struct client *c, const struct notification *n)
+{
+    struct delivery *d = mem_new(struct delivery);
+    struct bytes id = bytes_text(n->message_id);
+
+    d->shard = s;
+    d->client = c;
+    d->ask = n->ask;
+    d->asker = n->asker;
+    memcpy(d->id, n->message_id, sizeof(d->id));
+    d->hash = hash_bytes(&s->hub->key, id);
+    timer_init(&d->timer, on_due);
+    wheel_start(&s->loop.wheel, &d->timer, shard_now(s) + n->wait_ms);
+    map_add(&s->deliveries, d->hash, d);
+    c->deliveries++;
+    meter_add(METER_DELIVERIES_OPEN, 1);
+}
+
+static void deliver(struct shard *s, const struct notification *n)
+{
+    const struct identity *to = &n->filter.like;
+    struct client *c = index_find(&s->index, to, identity_hash(&s->hub->key, to));
+
+    if (!c || c->session_count == 0) {
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+        return;
+    }
+    if (!find(s, bytes_text(n->message_id))) {
+        if (c->deliveries >= s->hub->settings->deliveries) {
+            tell(s, n->asker, n->ask, OUTCOME_REFUSED);
+            return;
+        }
+        open_delivery(s, c, n);
+    }
+    /* Nobody took it: the asker's deadline says so in time. */
+    (void)!client_push(c, n->frame, n->order_key);
+}
+
+void delivery_on_acked(struct shard *s, struct note *n)
+{
+    DCHECK(thread_at_home(s));
+    deliver(s, n->notification);
+}
+
+void delivery_send(struct ask *a, const struct identity *to, struct bytes text, uint64_t order_key,
+                   int64_t wait_ms)
+{
+    struct shard *s = a->shard;
+    struct shard *home = hub_home(s->hub, identity_hash(&s->hub->key, to));
+    struct filter f = {.like = *to};
+    char head[sizeof(a->message_id) + 2];
+    size_t id = strlen(a->message_id);
+    struct frame *frame;
+    struct notification *n;
+
+    memcpy(head, a->message_id, id);
+    memcpy(head + id, "@@", 2);
+    frame = ws_frame(FRAME_ACKED, WS_TEXT, bytes_of(head, id + 2), text);
+    n = notification_new(&f, frame);
+    frame_unref(frame);
+    n->order_key = order_key;
+    n->ask = a->name;
+    n->asker = s->number;
+    n->wait_ms = wait_ms;
+    memcpy(n->message_id, a->message_id, sizeof(n->message_id));
+    if (home == s) {
+        deliver(s, n);
+        notification_unref(n);
+    } else {
+        struct note *note = note_new(s, NOTE_ACKED);
+
+        note->notification = n;
+        shard_post(s, home->number, note, n->frame->len);
+    }
+}
+
+void delivery_acknowledge(struct shard *s, struct client *c, struct bytes message_id)
+{
+    struct delivery *d = find(s, message_id);
+    uint64_t ask;
+    uint32_t asker;
+
+    DCHECK(thread_at_home(s));
+    if (!d || d->client != c) {
+        meter_add(METER_ACKS_UNKNOWN, 1);
+        return;
+    }
+    ask = d->ask;
+    asker = d->asker;
+    forget(d);
+    tell(s, asker, ask, OUTCOME_ACKNOWLEDGED);
+}

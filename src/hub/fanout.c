@@ -1,0 +1,352 @@
+#include "hub/fanout.h"
+
+#include "base/mem.h"
+#include "base/meter.h"
+#include "flow/frame.h"
+#include "flow/thread.h"
+#include "hub/notification.h"
+#include "hub/session.h"
+#include "hub/shard.h"
+
+enum {
+    ATTEMPTS = 3, /* findAny: how often another receiver is looked for when one has just left */
+    TURNS_MAX = 65536, /* findAny filters whose turn a shard remembers */
+};
+
+/* A findAny under way: this shard is the filter's home and waits for every shard's count. */
+struct search {
+    uint64_t name;
+    struct notification *notification;
+    uint32_t missing, attempts;
+    struct counts {
+        uint32_t ready, all;
+    } of[];
+};
+
+/* Whose turn it is for one filter. */
+struct turn {
+    struct list link;
+    uint64_t hash, next;
+};
+
+/* ---- to all ---- */
+
+static struct vec *select_into_scratch(struct shard *s, const struct filter *f)
+{
+    s->matches.len = 0;
+    index_select(&s->index, f, &s->matches);
+    return &s->matches;
+}
+
+static void deliver_here(struct shard *s, const struct filter *f, struct frame *frame,
+                         uint64_t order_key)
+{
+    struct vec *to = select_into_scratch(s, f);
+    uint32_t i;
+
+    for (i = 0; i < to->len; i++) {
+        struct client *c = to->at[i];
+
+        if (c->session_count)
+            (void)!client_push(c, frame, order_key);
+    }
+}
+
+static void post_notification(struct shard *s, uint32_t to, enum note_kind kind,
+                              struct notification *n)
+{
+    struct note *note = note_new(s, kind);
+
+    note->notification = notification_ref(n);
+    note->a = ATTEMPTS;
+    shard_post(s, to, note, n->frame->len);
+}
+
+static void send_direct(struct shard *s, const struct filter *f, struct frame *frame,
+                        uint64_t order_key)
+{
+    uint64_t hash = identity_hash(&s->hub->key, &f->like);
+    struct shard *home = hub_home(s->hub, hash);
+    struct notification *n;
+    struct client *c;
+
+    if (f->excluded && !filter_matches(f, &f->like)) {
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+        return;
+    }
+    if (home == s) {
+        c = index_find(&s->index, &f->like, hash);
+        if (c && c->session_count)
+            (void)!client_push(c, frame, order_key);
+        else
+            meter_add(METER_DROPPED_NO_MATCH, 1);
+        return;
+    }
+    n = notification_new(&(struct filter){.like = f->like}, frame);
+    n->order_key = order_key;
+    post_notification(s, home->number, NOTE_DELIVER, n);
+    notification_unref(n);
+}
+
+static void send_to_all(struct shard *s, const struct filter *f, struct frame *frame,
+                        uint64_t order_key)
+{
+    if (s->hub->count > 1) {
+        struct notification *n = notification_new(f, frame);
+        uint32_t i;
+
+        n->order_key = order_key;
+        for (i = 0; i < s->hub->count; i++)
+            if (i != s->number)
+                post_notification(s, i, NOTE_DELIVER, n);
+        notification_unref(n);
+    }
+    deliver_here(s, f, frame, order_key);
+}
+
+void fanout_on_deliver(struct shard *s, struct note *n)
+{
+    const struct notification *what = n->notification;
+
+    if (filter_is_direct(&what->filter))
+        send_direct(s, &what->filter, what->frame, what->order_key);
+    else
+        deliver_here(s, &what->filter, what->frame, what->order_key);
+}
+
+/* ---- to one of them, in turn ---- */
+
+static bool same_turn(const void *item, const void *key)
+{
+    (void)item;
+    (void)key;
+    return true; /* the hash is keyed: equal hashes are taken for equal filters */
+}
+
+static uint64_t take_turn(struct shard *s, uint64_t hash)
+{
+    struct turn *t = map_find(&s->turns, hash, same_turn, NULL);
+
+    if (t) {
+        list_remove(&t->link);
+    } else {
+        if (s->turns.len >= TURNS_MAX) {
+            struct turn *old = container_of(list_first(&s->turns_oldest), struct turn, link);
+
+            map_remove(&s->turns, old->hash, old);
+            list_remove(&old->link);
+            mem_free(old);
+        }
+        t = mem_new(struct turn);
+        t->hash = hash;
+        map_add(&s->turns, hash, t);
+    }
+    list_push_back(&s->turns_oldest, &t->link);
+    return t->next++;
+}
+
+static struct counts count_here(struct shard *s, const struct filter *f)
+{
+    struct vec *to = select_into_scratch(s, f);
+    struct counts counts = {0, 0};
+    uint32_t i;
+
+    for (i = 0; i < to->len; i++) {
+        const struct client *c = to->at[i];
+
+        counts.all += c->session_count > 0;
+        counts.ready += c->session_count > 0 && client_keeps_up(c);
+    }
+    return counts;
+}
+
+/* The rank-th match here, counted round; null when there is none any more. */
+static struct client *pick_here(struct shard *s, const struct filter *f, uint32_t rank,
+                                bool ready_only)
+{
+    struct vec *to = select_into_scratch(s, f);
+    uint32_t i, kept = 0;
+
+    for (i = 0; i < to->len; i++) {
+        struct client *c = to->at[i];
+
+        if (c->session_count && (!ready_only || client_keeps_up(c)))
+            to->at[kept++] = c;
+    }
+    return kept ? to->at[rank % kept] : NULL;
+}
+
+static void post_pick(struct shard *s, struct search *search, uint32_t to, uint32_t rank,
+                      bool ready_only)
+{
+    struct note *n = note_new(s, NOTE_PICK);
+
+    n->notification = notification_ref(search->notification);
+    n->a = rank;
+    n->b = search->attempts;
+    n->ready_only = ready_only;
+    if (to == s->number) {
+        fanout_on_pick(s, n);
+        notification_unref(n->notification);
+        mem_free(n);
+    } else {
+        shard_post(s, to, n, n->notification->frame->len);
+    }
+}
+
+/* All shards have counted: the turn chooses among those that keep up, or among all if none does. */
+static void choose(struct shard *s, struct search *search)
+{
+    uint64_t ready = 0, all = 0, rank;
+    uint32_t i;
+
+    for (i = 0; i < s->hub->count; i++) {
+        ready += search->of[i].ready;
+        all += search->of[i].all;
+    }
+    if (!all) {
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+        return;
+    }
+    rank = take_turn(s, search->notification->filter_hash) % (ready ? ready : all);
+    for (i = 0; i < s->hub->count; i++) {
+        uint32_t here = ready ? search->of[i].ready : search->of[i].all;
+
+        if (rank < here) {
+            post_pick(s, search, i, (uint32_t)rank, ready > 0);
+            return;
+        }
+        rank -= here;
+    }
+}
+
+static bool same_search(const void *item, const void *key)
+{
+    const struct search *search = item;
+    const uint64_t *name = key;
+
+    return search->name == *name;
+}
+
+static void counted(struct shard *s, struct search *search, uint32_t from, struct counts counts)
+{
+    search->of[from] = counts;
+    if (--search->missing)
+        return;
+    choose(s, search);
+    map_remove(&s->searches, hash_mix(search->name, 0), search);
+    notification_unref(search->notification);
+    mem_free(search);
+}
+
+static void find_one(struct shard *s, struct notification *n, uint32_t attempts)
+{
+    uint32_t i, count = s->hub->count;
+    struct search *search = mem_zero(sizeof(*search) + count * sizeof(search->of[0]));
+
+    search->name = ++s->last_name;
+    search->notification = notification_ref(n);
+    search->missing = count;
+    search->attempts = attempts;
+    map_add(&s->searches, hash_mix(search->name, 0), search);
+    for (i = 0; i < count; i++) {
+        struct note *note;
+
+        if (i == s->number)
+            continue;
+        note = note_new(s, NOTE_COUNT);
+        note->notification = notification_ref(n);
+        note->name = search->name;
+        shard_post(s, i, note, sizeof(*note));
+    }
+    counted(s, search, s->number, count_here(s, &n->filter));
+}
+
+static void send_to_one(struct shard *s, const struct filter *f, struct frame *frame,
+                        uint64_t order_key)
+{
+    struct notification *n = notification_new(f, frame);
+    struct shard *home;
+
+    n->order_key = order_key;
+    n->filter_hash = filter_hash(&s->hub->key, f);
+    home = hub_home(s->hub, n->filter_hash);
+    if (home == s)
+        find_one(s, n, ATTEMPTS);
+    else
+        post_notification(s, home->number, NOTE_FIND, n);
+    notification_unref(n);
+}
+
+void fanout_on_find(struct shard *s, struct note *n)
+{
+    find_one(s, n->notification, n->a);
+}
+
+void fanout_on_count(struct shard *s, struct note *n)
+{
+    struct counts counts = count_here(s, &n->notification->filter);
+    struct note *answer = note_new(s, NOTE_COUNTED);
+
+    answer->name = n->name;
+    answer->a = counts.ready;
+    answer->b = counts.all;
+    shard_post(s, n->from, answer, sizeof(*answer));
+}
+
+void fanout_on_counted(struct shard *s, struct note *n)
+{
+    struct search *search = map_find(&s->searches, hash_mix(n->name, 0), same_search, &n->name);
+
+    if (search)
+        counted(s, search, n->from, (struct counts){n->a, n->b});
+}
+
+void fanout_on_pick(struct shard *s, struct note *n)
+{
+    struct notification *what = n->notification;
+    struct client *c = pick_here(s, &what->filter, n->a, n->ready_only);
+    struct note *again;
+
+    if (c && client_push(c, what->frame, what->order_key) == ERR_OK)
+        return;
+    if (n->b == 0) {
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+        return;
+    }
+    again = note_new(s, NOTE_FIND);
+    again->notification = notification_ref(what);
+    again->a = n->b - 1;
+    shard_post(s, hub_home(s->hub, what->filter_hash)->number, again, what->frame->len);
+}
+
+/* ---- the door ---- */
+
+void fanout_send(struct shard *s, const struct filter *f, struct frame *frame, uint64_t order_key)
+{
+    DCHECK(thread_at_home(s));
+    if (filter_is_direct(f))
+        send_direct(s, f, frame, order_key);
+    else if (f->find_any)
+        send_to_one(s, f, frame, order_key);
+    else
+        send_to_all(s, f, frame, order_key);
+}
+
+void fanout_forget_all(struct shard *s)
+{
+    size_t cursor = 0;
+    struct search *search;
+    struct list *link;
+
+    while ((search = map_each(&s->searches, &cursor))) {
+        notification_unref(search->notification);
+        mem_free(search);
+    }
+    map_fini(&s->searches);
+    while ((link = list_first(&s->turns_oldest))) {
+        list_remove(link);
+        mem_free(container_of(link, struct turn, link));
+    }
+    map_fini(&s->turns);
+}

@@ -1,0 +1,29 @@
+/*
+ * fanout - a notification to all the clients its filter matches, or to one of them in rotation.
+ *
+ * Thread:  any shard's own.
+ * Order:   messages of one sender to one receiver stay in order; a findAny message may be overtaken
+ *          by a later one of the same sender that was not.
+ */
+#pragma once
+#include <stdint.h>
+#include "hub/note.h"
+#include "wire/identity.h"
+
+struct frame;
+struct shard;
+
+/* Sends frame to whom f means. Shares the frame, copies what it keeps of f. Receivers on this shard
+   have it queued on return, those on others after POST. order_key: not 0 sticks to one socket of a
+   receiver's pool. */
+void fanout_send(struct shard *s, const struct filter *f, struct frame *frame, uint64_t order_key);
+
+/* NOTE_DELIVER, NOTE_FIND, NOTE_COUNT, NOTE_COUNTED, NOTE_PICK */
+void fanout_on_deliver(struct shard *s, struct note *n);
+void fanout_on_find(struct shard *s, struct note *n);
+void fanout_on_count(struct shard *s, struct note *n);
+void fanout_on_counted(struct shard *s, struct note *n);
+void fanout_on_pick(struct shard *s, struct note *n);
+
+/* At the end of the shard: frees searches and turns. */
+void fanout_forget_all(struct shard *s);

@@ -1,0 +1,32 @@
+/*
+ * gate - how many may be inside at once, over all threads.
+ *
+ * Owner:   the hub.      Thread: any; one atomic word, exact at the limit.
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct gate {
+    _Atomic uint32_t inside;
+    uint32_t limit;
+};
+
+static inline bool gate_enter(struct gate *g)
+{
+    if (atomic_fetch_add_explicit(&g->inside, 1, memory_order_relaxed) < g->limit)
+        return true;
+    atomic_fetch_sub_explicit(&g->inside, 1, memory_order_relaxed);
+    return false;
+}
+
+static inline void gate_leave(struct gate *g)
+{
+    atomic_fetch_sub_explicit(&g->inside, 1, memory_order_relaxed);
+}
+
+static inline bool gate_is_full(const struct gate *g)
+{
+    return atomic_load_explicit(&g->inside, memory_order_relaxed) >= g->limit;
+}

@@ -1,0 +1,315 @@
+#include "hub/index.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+/* One distinct value of one dimension, and who has it. A set of one needs no memory of its own:
+   accounts and devices mostly have one client. */
+struct value {
+    uint64_t hash;
+    uint32_t len, cap, count;
+    union {
+        struct client *one; /* cap 1 */
+        struct client **many;
+    };
+    char text[];
+};
+
+static struct bytes value_bytes(const struct value *v)
+{
+    return bytes_of(v->text, v->len);
+}
+
+static struct client *const *members(const struct value *v)
+{
+    return v->cap == 1 ? &v->one : v->many;
+}
+
+/* ---- sets of clients ---- */
+
+static void set_resize(struct value *v, uint32_t cap)
+{
+    struct client **many = v->cap == 1 ? NULL : v->many;
+
+    if (cap == 1) {
+        struct client *one = many[0];
+
+        mem_free(many);
+        v->one = one;
+    } else if (many) {
+        v->many = mem_resize(many, cap * sizeof(*many));
+    } else {
+        many = mem_alloc(cap * sizeof(*many));
+        many[0] = v->one;
+        v->many = many;
+    }
+    v->cap = cap;
+}
+
+static void set_add(struct value *v, enum dimension d, struct client *c)
+{
+    if (v->count == v->cap)
+        set_resize(v, v->cap * 2);
+    if (v->cap == 1)
+        v->one = c;
+    else
+        v->many[v->count] = c;
+    c->at[d] = v->count++;
+}
+
+static void set_remove(struct value *v, enum dimension d, const struct client *c)
+{
+    struct client *last = members(v)[--v->count];
+
+    if (last != c) {
+        v->many[c->at[d]] = last;
+        last->at[d] = c->at[d];
+    }
+    if (v->count && v->cap > 1 && v->count <= v->cap / 4)
+        set_resize(v, v->cap / 2);
+}
+
+/* ---- values ---- */
+
+static bool same_value(const void *item, const void *key)
+{
+    const struct bytes *text = key;
+
+    return bytes_equal(value_bytes(item), *text);
+}
+
+static struct value *value_find(const struct index *x, enum dimension d, struct bytes text)
+{
+    return map_find(&x->values[d], hash_bytes(x->key, text), same_value, &text);
+}
+
+static struct value *value_get(struct index *x, enum dimension d, struct bytes text)
+{
+    uint64_t hash = hash_bytes(x->key, text);
+    struct value *v = map_find(&x->values[d], hash, same_value, &text);
+
+    if (v)
+        return v;
+    v = mem_alloc(sizeof(*v) + text.len);
+    *v = (struct value){.hash = hash, .len = (uint32_t)text.len, .cap = 1};
+    memcpy(v->text, text.at, text.len);
+    map_add(&x->values[d], hash, v);
+    return v;
+}
+
+static void value_leave(struct index *x, enum dimension d, struct client *c)
+{
+    struct value *v = c->value[d];
+
+    set_remove(v, d, c);
+    if (v->count)
+        return;
+    map_remove(&x->values[d], v->hash, v);
+    if (v->cap > 1)
+        mem_free(v->many);
+    mem_free(v);
+}
+
+/* ---- clients ---- */
+
+void index_init(struct index *x, const struct hash_key *key)
+{
+    int d;
+
+    *x = (struct index){.key = key};
+    for (d = 0; d < DIMENSIONS; d++)
+        map_init(&x->values[d]);
+    map_init(&x->clients);
+}
+
+void index_fini(struct index *x)
+{
+    int d;
+
+    CHECK(x->all.len == 0);
+    for (d = 0; d < DIMENSIONS; d++)
+        map_fini(&x->values[d]);
+    map_fini(&x->clients);
+    vec_fini(&x->all);
+}
+
+uint64_t identity_hash(const struct hash_key *key, const struct identity *who)
+{
+    uint64_t hash = 0;
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        hash = hash_mix(hash, hash_bytes(key, who->dim[d]));
+    return hash;
+}
+
+uint64_t filter_hash(const struct hash_key *key, const struct filter *f)
+{
+    uint64_t excluded = 0;
+    size_t i;
+
+    for (i = 0; i < f->excluded; i++)
+        excluded += identity_hash(key, &f->exclude[i]);
+    return hash_mix(identity_hash(key, &f->like), excluded);
+}
+
+static bool same_client(const void *item, const void *key)
+{
+    struct identity who = client_identity(item);
+
+    return identity_equal(&who, key);
+}
+
+struct client *index_find(const struct index *x, const struct identity *who, uint64_t hash)
+{
+    return map_find(&x->clients, hash, same_client, who);
+}
+
+static bool any_client(const void *item, const void *key)
+{
+    (void)item;
+    (void)key;
+    return true;
+}
+
+struct client *index_find_hash(const struct index *x, uint64_t hash)
+{
+    return map_find(&x->clients, hash, any_client, NULL);
+}
+
+struct client *index_get(struct index *x, const struct identity *who, uint64_t hash)
+{
+    struct client *c = index_find(x, who, hash);
+    int d;
+
+    if (c)
+        return c;
+    c = mem_new(struct client);
+    c->hash = hash;
+    list_init(&c->sessions);
+    for (d = 0; d < DIMENSIONS; d++) {
+        c->value[d] = value_get(x, (enum dimension)d, who->dim[d]);
+        set_add(c->value[d], (enum dimension)d, c);
+    }
+    c->at_all = x->all.len;
+    vec_push(&x->all, c);
+    map_add(&x->clients, hash, c);
+    return c;
+}
+
+void index_remove(struct index *x, struct client *c)
+{
+    struct client *moved;
+    int d;
+
+    CHECK(c->session_count == 0 && c->deliveries == 0);
+    map_remove(&x->clients, c->hash, c);
+    for (d = 0; d < DIMENSIONS; d++)
+        value_leave(x, (enum dimension)d, c);
+    moved = vec_swap_remove(&x->all, c->at_all);
+    if (moved)
+        moved->at_all = c->at_all;
+    mem_free(c);
+}
+
+uint32_t index_count(const struct index *x)
+{
+    return x->all.len;
+}
+
+struct identity client_identity(const struct client *c)
+{
+    struct identity who;
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        who.dim[d] = value_bytes(c->value[d]);
+    return who;
+}
+
+/* ---- matching ---- */
+
+/* What a filter asks for, in this index's own values. */
+struct wanted {
+    struct value *value[DIMENSIONS]; /* null: any */
+    const struct value *smallest;    /* null: no dimension is given */
+};
+
+/* False: some given value is unknown here, so nobody matches. */
+static bool resolve(const struct index *x, const struct filter *f, struct wanted *w)
+{
+    int d;
+
+    *w = (struct wanted){0};
+    for (d = 0; d < DIMENSIONS; d++) {
+        struct value *v;
+
+        if (f->like.dim[d].len == 0)
+            continue;
+        v = value_find(x, (enum dimension)d, f->like.dim[d]);
+        if (!v)
+            return false;
+        w->value[d] = v;
+        if (!w->smallest || v->count < w->smallest->count)
+            w->smallest = v;
+    }
+    return true;
+}
+
+static void mark_excluded(struct index *x, const struct filter *f)
+{
+    size_t i;
+
+    x->skip++;
+    for (i = 0; i < f->excluded; i++) {
+        struct client *c = index_find(x, &f->exclude[i], identity_hash(x->key, &f->exclude[i]));
+
+        if (c)
+            c->skip = x->skip;
+    }
+}
+
+static bool is_wanted(const struct index *x, const struct wanted *w, const struct client *c)
+{
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        if (w->value[d] && w->value[d] != c->value[d])
+            return false;
+    return c->skip != x->skip;
+}
+
+void index_select(struct index *x, const struct filter *f, struct vec *out)
+{
+    struct wanted w;
+    uint32_t i;
+
+    if (!resolve(x, f, &w))
+        return;
+    mark_excluded(x, f);
+    if (w.smallest) {
+        struct client *const *from = members(w.smallest);
+
+        for (i = 0; i < w.smallest->count; i++)
+            if (is_wanted(x, &w, from[i]))
+                vec_push(out, from[i]);
+    } else {
+        for (i = 0; i < x->all.len; i++)
+            if (is_wanted(x, &w, x->all.at[i]))
+                vec_push(out, x->all.at[i]);
+    }
+}
+
+bool filter_matches(const struct filter *f, const struct identity *who)
+{
+    size_t i;
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        if (f->like.dim[d].len && !bytes_equal(f->like.dim[d], who->dim[d]))
+            return false;
+    for (i = 0; i < f->excluded; i++)
+        if (identity_equal(&f->exclude[i], who))
+            return false;
+    return true;
+}

@@ -1,0 +1,43 @@
+/*
+ * note - every word one thread can say to another.
+ *
+ * Owner:   the writer until it is handed over, then the reader, which frees it after acting on it.
+ * Thread:  made and staged on the writer's shard; handed over in POST; read in INBOX.
+ * Order:   notes from one shard to another arrive in the order they were staged.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "flow/inbox.h"
+
+struct arrival;
+struct notification;
+
+enum note_kind {
+    NOTE_ADOPT,   /* front door -> home shard: a socket, who it is, unread bytes        */
+    NOTE_DELIVER, /* any -> shard: notification; match and send                         */
+    NOTE_ACKED,   /* any -> home shard: notification for one client, outcome wanted     */
+    NOTE_OUTCOME, /* home shard -> asker: acknowledged or refused                       */
+    NOTE_FIND,    /* any -> the filter's home: choose one receiver (findAny)            */
+    NOTE_COUNT,   /* filter's home -> shard: how many match?                            */
+    NOTE_COUNTED, /* shard -> filter's home                                             */
+    NOTE_PICK,    /* filter's home -> shard: deliver to the rank-th match               */
+    NOTE_DRAIN,   /* main -> all: end politely                                          */
+    NOTE_KINDS,
+};
+
+enum outcome { OUTCOME_ACKNOWLEDGED, OUTCOME_REFUSED };
+
+struct note {
+    struct inbox_link link; /* first */
+    enum note_kind kind;
+    uint32_t from; /* shard number of the writer; main writes its reader's own */
+    union {
+        struct arrival *arrival;           /* ADOPT: owns */
+        struct notification *notification; /* DELIVER, ACKED, FIND, COUNT, PICK: a count */
+    };
+    uint64_t name;   /* ACKED, OUTCOME: the ask; COUNT, COUNTED: the search */
+    uint32_t a, b;   /* COUNTED: ready, all; PICK: rank, attempts left; FIND: attempts left;
+                        OUTCOME: enum outcome */
+    bool ready_only; /* PICK: rank counts only clients that keep up */
+};

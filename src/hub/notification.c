@@ -1,0 +1,64 @@
+#include "hub/notification.h"
+
+#include "base/mem.h"
+
+static size_t identity_bytes(const struct identity *who)
+{
+    size_t n = 0;
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        n += who->dim[d].len;
+    return n;
+}
+
+static struct identity copy_identity(const struct identity *from, char **room)
+{
+    struct identity copy;
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++) {
+        copy.dim[d] = bytes_of(*room, from->dim[d].len);
+        if (from->dim[d].len)
+            memcpy(*room, from->dim[d].at, from->dim[d].len);
+        *room += from->dim[d].len;
+    }
+    return copy;
+}
+
+struct notification *notification_new(const struct filter *f, struct frame *frame)
+{
+    size_t text = identity_bytes(&f->like), i;
+    struct notification *n;
+    struct identity *exclude;
+    char *room;
+
+    for (i = 0; i < f->excluded; i++)
+        text += identity_bytes(&f->exclude[i]);
+    n = mem_zero(sizeof(*n) + f->excluded * sizeof(*exclude) + text);
+    exclude = (struct identity *)(void *)(n + 1);
+    room = (char *)(exclude + f->excluded);
+    atomic_init(&n->refs, 1);
+    n->filter.like = copy_identity(&f->like, &room);
+    n->filter.find_any = f->find_any;
+    n->filter.exclude = exclude;
+    n->filter.excluded = f->excluded;
+    for (i = 0; i < f->excluded; i++)
+        exclude[i] = copy_identity(&f->exclude[i], &room);
+    n->frame = frame_ref(frame);
+    return n;
+}
+
+struct notification *notification_ref(struct notification *n)
+{
+    atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+    return n;
+}
+
+void notification_unref(struct notification *n)
+{
+    if (!n || atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    frame_unref(n->frame);
+    mem_free(n);
+}

@@ -1,0 +1,74 @@
+#include "hub/repeats.h"
+
+#include "base/mem.h"
+#include "flow/frame.h"
+#include "hub/shard.h"
+
+void repeats_init(struct repeats *r)
+{
+    map_init(&r->map);
+    list_init(&r->oldest_first);
+}
+
+static void forget(struct repeats *r, struct repeat *e)
+{
+    map_remove(&r->map, e->key, e);
+    list_remove(&e->link);
+    frame_unref(e->answer);
+    mem_free(e);
+}
+
+void repeats_fini(struct repeats *r)
+{
+    struct list *link;
+
+    while ((link = list_first(&r->oldest_first)))
+        forget(r, container_of(link, struct repeat, link));
+    map_fini(&r->map);
+}
+
+uint64_t repeat_key(struct shard *s, uint64_t client_hash, struct bytes command_id)
+{
+    return hash_mix(client_hash, hash_bytes(&s->hub->key, command_id));
+}
+
+/* The key is a keyed 64-bit hash: equal keys are taken for equal commands. */
+static bool same(const void *item, const void *key)
+{
+    (void)item;
+    (void)key;
+    return true;
+}
+
+static void forget_old(struct shard *s, size_t at_most)
+{
+    struct repeats *r = &s->repeats;
+    struct list *link;
+
+    while ((link = list_first(&r->oldest_first))) {
+        struct repeat *e = container_of(link, struct repeat, link);
+
+        if (r->map.len <= at_most && shard_now(s) - e->at_ms < s->hub->settings->repeat_keep_ms)
+            return;
+        forget(r, e);
+    }
+}
+
+struct repeat *repeats_find(struct shard *s, uint64_t key)
+{
+    forget_old(s, s->hub->settings->repeat_entries);
+    return map_find(&s->repeats.map, key, same, NULL);
+}
+
+struct repeat *repeats_add(struct shard *s, uint64_t key, enum repeat_state state)
+{
+    struct repeat *e = mem_new(struct repeat);
+
+    forget_old(s, s->hub->settings->repeat_entries - 1);
+    e->key = key;
+    e->at_ms = shard_now(s);
+    e->state = state;
+    list_push_back(&s->repeats.oldest_first, &e->link);
+    map_add(&s->repeats.map, key, e);
+    return e;
+}

@@ -1,0 +1,131 @@
+#include "hub/session.h"
+
+#include "base/mem.h"
+#include "base/meter.h"
+#include "flow/frame.h"
+#include "flow/thread.h"
+#include "hub/index.h"
+#include "hub/shard.h"
+
+struct session *session_new(struct shard *s, const struct identity *who, uint64_t hash)
+{
+    struct session *session = mem_new(struct session);
+    struct client *c = index_get(&s->index, who, hash);
+
+    DCHECK(thread_at_home(s));
+    session->client = c;
+    session->number = ++s->last_name;
+    list_push_back(&c->sessions, &session->link);
+    if (c->session_count++ == 0)
+        meter_add(METER_CLIENTS, 1);
+    return session;
+}
+
+void session_free(struct shard *s, struct session *session)
+{
+    struct client *c = session->client;
+
+    DCHECK(thread_at_home(s));
+    list_remove(&session->link);
+    if (--c->session_count == 0)
+        meter_add(METER_CLIENTS, -1);
+    if (c->session_count == 0 && c->deliveries == 0)
+        index_remove(&s->index, c);
+    mem_free(session);
+}
+
+static struct session *at(struct list *link)
+{
+    return container_of(link, struct session, link);
+}
+
+static bool keeps_up(const struct session *session)
+{
+    return ws_is_open(&session->ws) && !conn_is_behind(session->ws.conn);
+}
+
+bool client_keeps_up(const struct client *c)
+{
+    struct list *link;
+
+    for (link = c->sessions.next; link != &c->sessions; link = link->next)
+        if (keeps_up(at(link)))
+            return true;
+    return false;
+}
+
+/* The session this sender's messages stick to: highest score wins, so a socket that comes or goes
+   moves only the senders it wins or loses. */
+static struct session *sticky(const struct client *c, uint64_t order_key)
+{
+    struct list *link;
+    struct session *best = NULL;
+    uint64_t best_score = 0;
+
+    for (link = c->sessions.next; link != &c->sessions; link = link->next) {
+        struct session *session = at(link);
+        uint64_t score = hash_mix(order_key, session->number);
+
+        if (ws_is_open(&session->ws) && (!best || score > best_score)) {
+            best = session;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+/* How much we would like to use this socket: 3 prompt, 2 a ping is unanswered, 1 behind, 0 closed.
+ */
+static int liking(const struct session *session)
+{
+    if (!ws_is_open(&session->ws))
+        return 0;
+    if (conn_is_behind(session->ws.conn))
+        return 1;
+    return session->ws.awaiting_pong ? 2 : 3;
+}
+
+/* The best liked, the longest unused among equals: the front of the list was used longest ago. */
+static struct session *next(const struct client *c)
+{
+    struct list *link;
+    struct session *best = NULL;
+    int most = 0;
+
+    for (link = c->sessions.next; link != &c->sessions && most < 3; link = link->next) {
+        struct session *session = at(link);
+        int likes = liking(session);
+
+        if (likes > most) {
+            best = session;
+            most = likes;
+        }
+    }
+    return best;
+}
+
+enum err client_push(struct client *c, struct frame *f, uint64_t order_key)
+{
+    uint32_t tries = c->session_count;
+    enum meter why = METER_DROPPED_CLOSED;
+    enum err e;
+
+    /* A refused push closes that session, so the next try finds another one. */
+    while (tries--) {
+        struct session *session = order_key ? sticky(c, order_key) : next(c);
+
+        if (!session)
+            break;
+        if (!order_key) {
+            list_remove(&session->link);
+            list_push_back(&c->sessions, &session->link);
+        }
+        e = ws_push(&session->ws, f);
+        if (!e)
+            return ERR_OK;
+        if (e == ERR_FULL)
+            why = METER_DROPPED_QUEUE_FULL;
+    }
+    meter_add(why, 1);
+    return ERR_GONE;
+}

@@ -1,0 +1,246 @@
+#include "hub/shard.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "flow/thread.h"
+#include "hub/ask.h"
+#include "hub/delivery.h"
+#include "hub/fanout.h"
+#include "hub/notification.h"
+
+struct shard *hub_home(struct hub *h, uint64_t identity_hash)
+{
+    return h->shards[identity_hash % h->count];
+}
+
+bool hub_is_full(const struct hub *h)
+{
+    return mem_held() > h->settings->memory_bytes;
+}
+
+/* ---- notes ---- */
+
+struct note *note_new(const struct shard *s, enum note_kind kind)
+{
+    struct note *n = mem_new(struct note);
+
+    n->kind = kind;
+    n->from = s->number;
+    return n;
+}
+
+static bool has_notification(enum note_kind kind)
+{
+    return kind == NOTE_DELIVER || kind == NOTE_ACKED || kind == NOTE_FIND || kind == NOTE_COUNT ||
+           kind == NOTE_PICK;
+}
+
+static void note_free(struct hub *h, struct note *n)
+{
+    if (has_notification(n->kind))
+        notification_unref(n->notification);
+    else if (n->kind == NOTE_ADOPT && n->arrival)
+        h->discard(n->arrival);
+    mem_free(n);
+}
+
+void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight)
+{
+    struct outbox *o = &s->staged[to];
+
+    n->link.next = NULL;
+    if (o->last)
+        o->last->next = &n->link;
+    else
+        o->first = &n->link;
+    o->last = &n->link;
+    o->weight += weight;
+}
+
+void hub_tell(struct hub *h, enum note_kind kind)
+{
+    uint32_t i;
+
+    for (i = 0; i < h->count; i++) {
+        struct note *n = note_new(h->shards[i], kind);
+
+        inbox_post(&h->shards[i]->inbox, &n->link, &n->link, sizeof(*n));
+    }
+}
+
+/* ---- the turn's hooks ---- */
+
+static void on_notes(void *owner, struct inbox_link *first)
+{
+    struct shard *s = owner;
+
+    while (first) {
+        struct note *n = container_of(first, struct note, link);
+
+        first = first->next;
+        CHECK(s->hub->on_note[n->kind]);
+        s->hub->on_note[n->kind](s, n);
+        note_free(s->hub, n);
+    }
+}
+
+static void on_post(void *owner)
+{
+    struct shard *s = owner;
+    uint32_t i;
+
+    for (i = 0; i < s->hub->count; i++) {
+        struct outbox *o = &s->staged[i];
+
+        if (!o->first)
+            continue;
+        inbox_post(&s->hub->shards[i]->inbox, o->first, o->last, o->weight);
+        *o = (struct outbox){0};
+    }
+}
+
+static bool on_write(void *owner)
+{
+    struct shard *s = owner;
+
+    return net_write(&s->net);
+}
+
+static void on_bury(void *owner)
+{
+    struct shard *s = owner;
+
+    net_bury(&s->net);
+}
+
+static bool is_pressed(void *owner)
+{
+    const struct shard *s = owner;
+    uint32_t i;
+
+    for (i = 0; i < s->hub->count; i++)
+        if (i != s->number &&
+            inbox_weight(&s->hub->shards[i]->inbox) > s->hub->settings->inbox_bytes)
+            return true;
+    return false;
+}
+
+/* ---- life ---- */
+
+static enum err shard_open(struct shard *s)
+{
+    struct loop_hooks hooks = {.owner = s,
+                               .on_notes = on_notes,
+                               .on_ready = s->hub->on_ready,
+                               .on_post = on_post,
+                               .on_write = on_write,
+                               .on_bury = on_bury,
+                               .is_pressed = is_pressed};
+    enum err e = inbox_open(&s->inbox);
+
+    if (e)
+        return e;
+    e = loop_open(&s->loop, &s->inbox, &hooks);
+    if (e) {
+        inbox_close(&s->inbox);
+        return e;
+    }
+    net_init(&s->net, &s->loop, &s->hub->settings->net);
+    index_init(&s->index, &s->hub->key);
+    repeats_init(&s->repeats);
+    rand_init(&s->rand);
+    map_init(&s->asks);
+    map_init(&s->deliveries);
+    map_init(&s->searches);
+    map_init(&s->turns);
+    list_init(&s->turns_oldest);
+    s->staged = mem_zero(s->hub->settings->shards * sizeof(*s->staged));
+    return ERR_OK;
+}
+
+static void free_chain(struct hub *h, struct inbox_link *first)
+{
+    while (first) {
+        struct note *n = container_of(first, struct note, link);
+
+        first = first->next;
+        note_free(h, n);
+    }
+}
+
+static void shard_close(struct shard *s)
+{
+    net_fini(&s->net);
+    ask_drop_all(s);
+    delivery_forget_all(s);
+    fanout_forget_all(s);
+    repeats_fini(&s->repeats);
+    index_fini(&s->index);
+    vec_fini(&s->matches);
+    loop_close(&s->loop);
+    inbox_close(&s->inbox);
+    mem_free(s->staged);
+    mem_free(s);
+}
+
+enum err hub_open(struct hub *h, const struct settings *settings)
+{
+    struct rand seed;
+    enum err e = ERR_OK;
+
+    rand_init(&seed);
+    rand_fill(&seed, &h->key, sizeof(h->key));
+    h->settings = settings;
+    h->sockets.limit = settings->sockets;
+    h->http_conns.limit = settings->http_conns;
+    h->started_wall_ms = clock_wall_ms();
+    h->shards = mem_zero(settings->shards * sizeof(struct shard *));
+    while (!e && h->count < settings->shards) {
+        struct shard *s = mem_new(struct shard);
+
+        s->number = h->count;
+        s->hub = h;
+        e = shard_open(s);
+        if (e)
+            mem_free(s);
+        else
+            h->shards[h->count++] = s;
+    }
+    if (e)
+        hub_close(h);
+    return e;
+}
+
+void hub_close(struct hub *h)
+{
+    uint32_t i, j;
+
+    for (i = 0; i < h->count; i++) {
+        free_chain(h, inbox_take(&h->shards[i]->inbox));
+        for (j = 0; j < h->count; j++)
+            free_chain(h, h->shards[i]->staged[j].first);
+    }
+    for (i = 0; i < h->count; i++)
+        shard_close(h->shards[i]);
+    mem_free(h->shards);
+    h->shards = NULL;
+    h->count = 0;
+}
+
+void shard_turn(struct shard *s, int64_t max_wait_ms)
+{
+    thread_settle(s);
+    loop_turn(&s->loop, max_wait_ms);
+}
+
+void shard_run(void *shard)
+{
+    struct shard *s = shard;
+
+    meter_open();
+    thread_settle(s);
+    loop_run(&s->loop);
+    meter_close();
+}

@@ -1,0 +1,95 @@
+/*
+ * shard - one thread's world: its loop, sockets, clients, and what it has to say to the others.
+ * hub   - what all shards share: settings, gates, the list of shards. Immutable but for the gates.
+ *
+ * Owner:   main makes the hub and its shards before the threads and frees them after.
+ * Thread:  a shard belongs to its thread; from outside only hub_tell.
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/rand.h"
+#include "base/vec.h"
+#include "flow/inbox.h"
+#include "flow/loop.h"
+#include "hub/gate.h"
+#include "hub/index.h"
+#include "hub/note.h"
+#include "hub/repeats.h"
+#include "hub/settings.h"
+#include "net/conn.h"
+
+struct drain;
+struct hub;
+struct shard;
+
+typedef void note_handler(struct shard *s, struct note *n); /* the caller frees n */
+
+struct hub {
+    const struct settings *settings;
+    struct shard **shards;
+    uint32_t count;
+    struct hash_key key; /* of this process */
+    struct gate sockets, http_conns;
+    note_handler *on_note[NOTE_KINDS]; /* filled once, in app/start.c; null: not expected */
+    void (*on_ready)(void *shard, uint64_t tag, uint32_t events); /* READ: listeners and conns */
+    void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
+    _Atomic bool ready, draining;       /* for health */
+    int64_t started_wall_ms;
+    const char *version; /* of the build, for those who ask; null: unknown */
+};
+
+struct shard {
+    uint32_t number;
+    struct hub *hub;
+    struct loop loop;
+    struct net net;
+    struct inbox inbox;
+    struct index index;
+    struct repeats repeats;
+    struct rand rand;
+    struct map asks;       /* ask.name -> struct ask */
+    struct map deliveries; /* message id -> struct delivery */
+    struct map searches;   /* findAny under way */
+    struct map turns;      /* findAny: filter hash -> whose turn */
+    struct list turns_oldest;
+    uint64_t last_name;  /* of asks, searches, sessions: never used twice */
+    struct vec matches;  /* scratch of fanout */
+    void *api;           /* the api room's part: parser, arena, listeners */
+    struct drain *drain; /* app/drain.c: the end under way, or null */
+    struct outbox {
+        struct inbox_link *first, *last;
+        size_t weight;
+    } * staged; /* one per shard */
+};
+
+/* ERR_FULL, ERR_IO: the system refused a descriptor. */
+MUST_USE enum err hub_open(struct hub *h, const struct settings *settings);
+void hub_close(struct hub *h);
+
+/* The shard where everything of this identity lives. */
+struct shard *hub_home(struct hub *h, uint64_t identity_hash);
+
+/* Over the memory budget: new work is refused. */
+bool hub_is_full(const struct hub *h);
+
+static inline int64_t shard_now(const struct shard *s)
+{
+    return s->loop.now_ms;
+}
+
+/* A zeroed note of that kind, from this shard. */
+struct note *note_new(const struct shard *s, enum note_kind kind);
+
+/* Stages n for shard `to`, which may be this one; taken. Handed over in POST. */
+void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight);
+
+/* From main, at any time: a bare note of that kind to every shard. */
+void hub_tell(struct hub *h, enum note_kind kind);
+
+/* One thread's body: turns until its loop stops. */
+void shard_run(void *shard);
+void shard_turn(struct shard *s, int64_t max_wait_ms); /* for the sim */
