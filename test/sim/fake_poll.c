@@ -1,0 +1,115 @@
+#include "flow/poll.h"
+
+#include "base/check.h"
+#include "fake.h"
+
+enum { POLLS = 64 };
+
+static int polls;
+static int watched[POLLS][FAKE_SOCKETS], watched_len[POLLS];
+
+enum err poll_open(struct poll *p)
+{
+    CHECK(polls < POLLS);
+    p->fd = polls++;
+    watched_len[p->fd] = 0;
+    return ERR_OK;
+}
+
+void poll_close(struct poll *p)
+{
+    p->fd = -1;
+    polls--;
+}
+
+enum err poll_add(struct poll *p, int fd, uint32_t events, uint64_t tag)
+{
+    struct fake_socket *s;
+
+    if (fd < FAKE_FIRST_FD)
+        return ERR_OK; /* an inbox's wake descriptor: the runner looks at every inbox anyway */
+    s = fake_socket(fd);
+    CHECK(s->poll < 0);
+    s->poll = p->fd;
+    s->events = events;
+    s->tag = tag;
+    watched[p->fd][watched_len[p->fd]++] = fd;
+    return ERR_OK;
+}
+
+void poll_change(struct poll *p, int fd, uint32_t events, uint64_t tag)
+{
+    struct fake_socket *s = fake_socket(fd);
+
+    CHECK(s->poll == p->fd);
+    s->events = events;
+    s->tag = tag;
+}
+
+void poll_remove(struct poll *p, int fd)
+{
+    int i, *list = watched[p->fd];
+
+    if (fd < FAKE_FIRST_FD)
+        return;
+    CHECK(fake_socket(fd)->poll == p->fd);
+    fake_socket(fd)->poll = -1;
+    for (i = 0; list[i] != fd; i++)
+        CHECK(i < watched_len[p->fd]);
+    list[i] = list[--watched_len[p->fd]];
+}
+
+static uint32_t ready(const struct fake_socket *s)
+{
+    uint32_t is = 0;
+
+    if (s->listening)
+        return s->backlog_len ? s->events & EPOLLIN : 0;
+    if (s->to_server.len || s->peer_end || s->peer_reset)
+        is |= EPOLLIN;
+    if (s->room)
+        is |= EPOLLOUT;
+    is &= s->events;
+    if (s->peer_reset)
+        is |= EPOLLERR | EPOLLHUP;
+    return is;
+}
+
+int poll_wait(struct poll *p, struct epoll_event *events, int max, int64_t timeout_ms)
+{
+    int i, n = 0;
+
+    (void)timeout_ms;
+    for (i = 0; i < watched_len[p->fd] && n < max; i++) {
+        struct fake_socket *s = fake_socket(watched[p->fd][i]);
+        uint32_t is = ready(s);
+
+        if (!is)
+            continue;
+        events[n++] = (struct epoll_event){.events = is, .data.u64 = s->tag};
+        fake_stir();
+    }
+    return n;
+}
+
+enum err poll_wake_open(int *fd)
+{
+    *fd = 3;
+    return ERR_OK;
+}
+
+void poll_wake_close(int fd)
+{
+    (void)fd;
+}
+
+void poll_wake(int fd)
+{
+    (void)fd;
+    fake_stir();
+}
+
+void poll_woken(int fd)
+{
+    (void)fd;
+}

@@ -1,0 +1,442 @@
+#include "peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "wire/token.h"
+#include "wire/ws.h"
+#include "fake.h"
+#include "sim.h"
+
+enum { PEERS = 4096, BOUND = 64, NAME = 32, TEXT = 1 << 16 };
+
+struct peer {
+    char name[NAME];
+    int fd;
+    bool http, upgraded, deaf;
+    size_t at;      /* how far from_server was looked at */
+    int close_code; /* 0: none came */
+    bool close_answered;
+};
+
+static struct peer peers[PEERS];
+static int peer_count;
+static struct {
+    char name[NAME], value[128];
+} bound[BOUND];
+static int bound_count;
+static uint32_t knock; /* round robin over the shards' doors */
+
+static struct peer *find(const char *name)
+{
+    int i;
+
+    for (i = peer_count - 1; i >= 0; i--)
+        if (strcmp(peers[i].name, name) == 0)
+            return &peers[i];
+    return NULL;
+}
+
+static struct peer *get(const char *name)
+{
+    struct peer *p = find(name);
+
+    if (!p)
+        sim_fail("nobody is called %s", name);
+    return p;
+}
+
+bool peer_is_there(const char *name)
+{
+    return find(name) != NULL;
+}
+
+static struct peer *add(const char *name, int fd)
+{
+    struct peer *p = find(name);
+
+    if (!p) {
+        if (peer_count == PEERS || strlen(name) >= NAME)
+            sim_fail("too many peers, or a long name: %s", name);
+        p = &peers[peer_count++];
+    }
+    *p = (struct peer){.fd = fd};
+    snprintf(p->name, sizeof(p->name), "%s", name);
+    return p;
+}
+
+void peers_free(void)
+{
+    peer_count = 0;
+}
+
+/* ---- what the server wrote ---- */
+
+static struct bytes unseen(const struct peer *p)
+{
+    const struct buf *b = &fake_socket(p->fd)->from_server;
+
+    return bytes_of(b->at + p->at, b->len - p->at);
+}
+
+/* One unmasked frame at the front; false: none complete. */
+static bool take_frame(struct peer *p, int *opcode, struct bytes *payload)
+{
+    struct bytes in = unseen(p);
+    const unsigned char *b = (const unsigned char *)in.at;
+    size_t len, head = 2, i;
+
+    if (in.len < 2)
+        return false;
+    if (b[1] & 0x80)
+        sim_fail("%s got a masked frame", p->name);
+    len = b[1];
+    if (len == 126)
+        head = 4;
+    else if (len == 127)
+        head = 10;
+    if (in.len < head)
+        return false;
+    if (head > 2)
+        for (len = 0, i = 2; i < head; i++)
+            len = len << 8 | b[i];
+    if (in.len < head + len)
+        return false;
+    *opcode = b[0] & 0x0f;
+    *payload = bytes_of(in.at + head, len);
+    p->at += head + len;
+    return true;
+}
+
+static void send_frame(struct peer *p, int opcode, struct bytes payload)
+{
+    static const unsigned char mask[4] = {0x12, 0x34, 0x56, 0x78};
+    struct buf *out = &fake_socket(p->fd)->to_server;
+    size_t i;
+    int bytes = payload.len < 126 ? 0 : payload.len < 65536 ? 2 : 8;
+
+    buf_add_char(out, (char)(0x80 | opcode));
+    buf_add_char(out, (char)(0x80 | (bytes == 0 ? (int)payload.len : bytes == 2 ? 126 : 127)));
+    while (bytes--)
+        buf_add_char(out, (char)(payload.len >> (8 * bytes)));
+    buf_add(out, bytes_of((const char *)mask, 4));
+    for (i = 0; i < payload.len; i++)
+        buf_add_char(out, (char)(payload.at[i] ^ mask[i % 4]));
+}
+
+/* Takes control frames as a client's library would; the next text message, or false. */
+static bool next_text(struct peer *p, struct bytes *text)
+{
+    int opcode;
+
+    while (take_frame(p, &opcode, text)) {
+        if (opcode == WS_TEXT)
+            return true;
+        if (opcode == WS_PING && !p->deaf) {
+            send_frame(p, WS_PONG, *text);
+        } else if (opcode == WS_CLOSE) {
+            p->close_code = text->len >= 2
+                                ? ((unsigned char)text->at[0] << 8 | (unsigned char)text->at[1])
+                                : WS_CLOSE_NONE;
+            if (!p->deaf)
+                send_frame(p, WS_CLOSE, *text);
+            fake_socket(p->fd)->peer_end = !p->deaf;
+        }
+    }
+    return false;
+}
+
+bool peer_take(const char *name, struct bytes *text)
+{
+    return next_text(get(name), text);
+}
+
+/* ---- connecting ---- */
+
+static void read_identity(char *where, struct identity *who)
+{
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++) {
+        char *end = where + strcspn(where, "/");
+        bool last = !*end;
+
+        who->dim[d] = bytes_of(where, (size_t)(end - where));
+        where = end + !last;
+    }
+}
+
+void peer_connect(const char *name, char *where)
+{
+    struct identity who;
+    struct buf token = {0};
+    struct rand r;
+    char *at = strstr(where, " @");
+    struct peer *p;
+    struct bytes head;
+    uint32_t door;
+
+    sim_settle();
+    door = at ? (uint32_t)atoi(at + 2) : knock++;
+    if (at)
+        *at = 0;
+    read_identity(where, &who);
+    rand_init(&r);
+    if (token_issue(&sim.hub.settings->key, &who, clock_wall_ms() / 1000, 1800, &r, &token))
+        sim_fail("no token");
+    p = add(name, fake_connect(sim.ws_fd[door % sim.hub.count]));
+    buf_printf(&fake_socket(p->fd)->to_server,
+               "GET /%.*s HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+               (int)token.len, token.at);
+    buf_fini(&token);
+    sim_settle();
+    head = unseen(p);
+    if (!bytes_starts(head, BYTES("HTTP/1.1 101 ")))
+        sim_fail("%s was not let in: %.*s", name, (int)(head.len < 300 ? head.len : 300), head.at);
+    p->at += (size_t)((const char *)memmem(head.at, head.len, "\r\n\r\n", 4) + 4 - head.at);
+    p->upgraded = true;
+}
+
+void peer_post(const char *name, char *path_and_body)
+{
+    char *body = path_and_body + strcspn(path_and_body, " ");
+    struct peer *p;
+
+    if (*body)
+        *body++ = 0;
+    sim_settle();
+    p = find(name);
+    if (!p || !p->http)
+        p = add(name, fake_connect(sim.rest_fd[knock++ % sim.hub.count]));
+    p->http = true;
+    buf_printf(&fake_socket(p->fd)->to_server,
+               "POST %s HTTP/1.1\r\nHost: sim\r\nContent-Type: application/json\r\n"
+               "Content-Length: %zu\r\n\r\n%s",
+               path_and_body, strlen(body), body);
+    sim_settle();
+}
+
+/* ---- bindings: "$x" ---- */
+
+static const char *value_of(const char *name, size_t len)
+{
+    int i;
+
+    for (i = 0; i < bound_count; i++)
+        if (strlen(bound[i].name) == len && memcmp(bound[i].name, name, len) == 0)
+            return bound[i].value;
+    return NULL;
+}
+
+static size_t name_len(const char *text)
+{
+    return strspn(text, "abcdefghijklmnopqrstuvwxyz");
+}
+
+static void substitute(const char *text, struct buf *out)
+{
+    for (; *text; text++) {
+        size_t len = *text == '$' ? name_len(text + 1) : 0;
+        const char *value = len ? value_of(text + 1, len) : NULL;
+
+        if (len && !value)
+            sim_fail("$%.*s is not bound", (int)len, text + 1);
+        if (value) {
+            buf_add(out, bytes_text(value));
+            text += len;
+        } else {
+            buf_add_char(out, *text);
+        }
+    }
+}
+
+static void bind(const char *name, size_t len, struct bytes value)
+{
+    if (bound_count == BOUND || len >= NAME || value.len >= sizeof(bound[0].value))
+        sim_fail("cannot bind $%.*s", (int)len, name);
+    memcpy(bound[bound_count].name, name, len);
+    memcpy(bound[bound_count].value, value.at, value.len);
+    bound_count++;
+}
+
+/* An id, as far as a "$x" reaches. */
+static size_t id_len(struct bytes got)
+{
+    size_t n = 0;
+
+    while (n < got.len && (got.at[n] == '-' || (got.at[n] >= '0' && got.at[n] <= '9') ||
+                           (got.at[n] >= 'a' && got.at[n] <= 'z')))
+        n++;
+    return n;
+}
+
+static bool matches(const char *pattern, struct bytes got)
+{
+    while (*pattern) {
+        size_t len = *pattern == '$' ? name_len(pattern + 1) : 0;
+
+        if (strcmp(pattern, "*") == 0)
+            return true;
+        if (len) {
+            const char *value = value_of(pattern + 1, len);
+            size_t n = value ? strlen(value) : id_len(got);
+
+            if (value && !bytes_starts(got, bytes_text(value)))
+                return false;
+            if (!value)
+                bind(pattern + 1, len, bytes_of(got.at, n));
+            got = bytes_of(got.at + n, got.len - n);
+            pattern += len + 1;
+        } else {
+            if (!got.len || *pattern != *got.at)
+                return false;
+            got = bytes_of(got.at + 1, got.len - 1);
+            pattern++;
+        }
+    }
+    return got.len == 0;
+}
+
+/* ---- saying and expecting ---- */
+
+void peer_say(const char *name, const char *text)
+{
+    struct buf out = {0};
+
+    sim_settle();
+    buf_add(&out, BYTES(""));
+    substitute(text, &out);
+    send_frame(get(name), WS_TEXT, buf_bytes(&out));
+    buf_fini(&out);
+    sim_settle();
+}
+
+static void expect_status(struct peer *p, const char *status)
+{
+    struct bytes in = unseen(p);
+    const char *end = memmem(in.at, in.len, "\r\n\r\n", 4);
+    const char *length = end ? strcasestr(in.at, "content-length: ") : NULL;
+
+    if (!end || in.len < 12 || strncmp(in.at + 9, status, 3) != 0)
+        sim_fail("%s got %.*s, expected status %s", p->name, (int)(in.len < 200 ? in.len : 200),
+                 in.len ? in.at : "", status);
+    p->at += (size_t)(end + 4 - in.at) + (length ? (size_t)atoi(length + 16) : 0);
+}
+
+void peer_expect(const char *name, const char *text)
+{
+    struct peer *p = get(name);
+    struct bytes got;
+
+    sim_settle();
+    if (p->http) {
+        expect_status(p, text);
+        return;
+    }
+    if (!next_text(p, &got))
+        sim_fail("%s got nothing, expected %s", name, text);
+    if (!matches(text, got))
+        sim_fail("%s got %.*s, expected %s", name, (int)(got.len < 500 ? got.len : 500), got.at,
+                 text);
+}
+
+void peer_expect_nothing(const char *name)
+{
+    struct peer *p = get(name);
+    struct bytes got;
+
+    sim_settle();
+    if (p->http ? unseen(p).len > 0 : next_text(p, &got))
+        sim_fail("%s got something, expected nothing", name);
+}
+
+void peer_expect_close(const char *name, int code)
+{
+    struct peer *p = get(name);
+    struct bytes got;
+
+    sim_settle();
+    while (next_text(p, &got))
+        ;
+    if (p->close_code != code && !(code == 0 && fake_socket(p->fd)->server_closed))
+        sim_fail("%s was closed with %d, expected %d", name, p->close_code, code);
+    sim_settle();
+}
+
+void peer_expect_bytes(const char *name, int at_least)
+{
+    sim_settle();
+    if (unseen(get(name)).len < (size_t)at_least)
+        sim_fail("%s has %zu bytes, expected %d or more", name, unseen(get(name)).len, at_least);
+}
+
+void peer_stall(const char *name, bool stalled)
+{
+    sim_settle();
+    fake_socket(get(name)->fd)->room = stalled ? 0 : SIZE_MAX;
+    sim_settle();
+}
+
+void peer_deaf(const char *name)
+{
+    get(name)->deaf = true;
+}
+
+void peer_hangup(const char *name)
+{
+    sim_settle();
+    fake_socket(get(name)->fd)->peer_reset = true;
+    sim_settle();
+}
+
+void peer_flood(char *rest)
+{
+    static char line[TEXT];
+    char *name = strsep(&rest, " ");
+    int i, count = atoi(strsep(&rest, " "));
+    const char *hole = strstr(rest, "%d");
+
+    for (i = 0; i < count; i++) {
+        if (hole)
+            snprintf(line, sizeof(line), "%.*s%d%s", (int)(hole - rest), rest, i, hole + 2);
+        else
+            snprintf(line, sizeof(line), "%s", rest);
+        peer_say(name, line);
+    }
+}
+
+/* ---- meters by the names scripts use ---- */
+
+int64_t peer_meter(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum meter meter;
+    } known[] = {
+        {"sockets", METER_SOCKETS},
+        {"clients", METER_CLIENTS},
+        {"deliveries", METER_DELIVERIES_OPEN},
+        {"queued", METER_QUEUED_BYTES},
+        {"delivered", METER_DELIVERED_PLAIN},
+        {"acknowledged", METER_ACKNOWLEDGED},
+        {"expired", METER_EXPIRED},
+        {"unknown-acks", METER_ACKS_UNKNOWN},
+        {"no-match", METER_DROPPED_NO_MATCH},
+        {"queue-full", METER_DROPPED_QUEUE_FULL},
+        {"dropped-closed", METER_DROPPED_CLOSED},
+        {"closed-slow", METER_CLOSED_SLOW},
+        {"closed-stalled", METER_CLOSED_STALLED},
+        {"closed-silent", METER_CLOSED_SILENT},
+        {"repeats", METER_REPEATS},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(known[i].name, name) == 0)
+            return meter_sum(known[i].meter);
+    sim_fail("no meter is called %s", name);
+}

@@ -1,0 +1,44 @@
+/*
+ * peer - the clients of a sim script: WebSocket clients and HTTP callers on fake sockets.
+ *
+ * Errors:  every one ends the run with the script's line (sim_fail).
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/bytes.h"
+
+/* where: "workspace/account/device/application", and optionally a shard to knock at: " @1". */
+void peer_connect(const char *name, char *where);
+
+/* An HTTP POST on a connection of its own: "/path body". */
+void peer_post(const char *name, char *path_and_body);
+
+/* WebSocket: a text message; "$x" stands for what an earlier expectation bound. */
+void peer_say(const char *name, const char *text);
+
+/* The next message (WebSocket) or status (HTTP) is this; "$x" binds or must be equal. */
+void peer_expect(const char *name, const char *text);
+void peer_expect_nothing(const char *name);
+void peer_expect_close(const char *name, int code);
+
+/* At least that many bytes lie unread at the peer. */
+void peer_expect_bytes(const char *name, int at_least);
+
+/* The kernel takes no more for this peer / takes all again. */
+void peer_stall(const char *name, bool stalled);
+
+/* From now on the peer answers no ping. */
+void peer_deaf(const char *name);
+void peer_hangup(const char *name);
+
+/* "FROM COUNT command...": the same line many times, %d replaced by 0, 1, 2 ... */
+void peer_flood(char *rest);
+
+int64_t peer_meter(const char *name);
+
+/* The next waiting text message of a peer, or false. The view is valid until the next call. */
+bool peer_take(const char *name, struct bytes *text);
+bool peer_is_there(const char *name);
+
+void peers_free(void);

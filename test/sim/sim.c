@@ -1,0 +1,249 @@
+/*
+ * sim - runs one script of test/sim/*.sim against the real hub, api, protocols and queues, on a
+ * fake kernel and a fake clock. A script is the specification of a behaviour; README.md tells its
+ * words.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "api/api_shard.h"
+#include "app/config.h"
+#include "app/wire.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "hub/shard.h"
+#include "net/sock.h"
+#include "fake.h"
+#include "peer.h"
+#include "random.h"
+#include "sim.h"
+
+enum { MAX_SETS = 64, LINE_BYTES = 1 << 16, ROUNDS = 100000 };
+
+struct sim sim;
+
+static const char *script_name;
+static int line_number;
+
+void sim_fail(const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "%s:%d: ", script_name, line_number);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+/* ---- the server ---- */
+
+static void server_start(void)
+{
+    static char *no_environment[] = {NULL};
+    struct config_sources from = {
+        .sets = sim.sets, .set_count = sim.set_count, .environment = no_environment};
+    struct buf errors = {0};
+    uint32_t i;
+
+    if (config_load(&from, &sim.config, &errors))
+        sim_fail("configuration: %.*s", (int)errors.len, errors.at);
+    buf_fini(&errors);
+    wire(&sim.hub);
+    if (hub_open(&sim.hub, config_settings(sim.config)))
+        sim_fail("hub_open failed");
+    atomic_store(&sim.hub.ready, true);
+    for (i = 0; i < sim.hub.count; i++) {
+        if (sock_listen("127.0.0.1", 0, true, &sim.rest_fd[i]) ||
+            sock_listen("127.0.0.1", 0, true, &sim.ws_fd[i]))
+            sim_fail("sock_listen failed");
+        if (api_open(sim.hub.shards[i], sim.rest_fd[i], sim.ws_fd[i]))
+            sim_fail("api_open failed");
+    }
+    sim.started = true;
+}
+
+/* Turns of all shards, one after the other, until a whole round changed nothing. */
+void sim_settle(void)
+{
+    uint64_t before;
+    int rounds = 0;
+    uint32_t i;
+
+    if (!sim.started)
+        server_start();
+    do {
+        before = fake_activity();
+        for (i = 0; i < sim.hub.count; i++)
+            if (!sim.hub.shards[i]->loop.stopping)
+                shard_turn(sim.hub.shards[i], 0);
+        if (++rounds > ROUNDS)
+            sim_fail("the server never comes to rest");
+    } while (fake_activity() != before);
+}
+
+void sim_advance(int64_t ms)
+{
+    sim_settle();
+    while (ms > 0) {
+        int64_t step = ms < 10 ? ms : 10;
+
+        fake_clock_advance(step);
+        ms -= step;
+        sim_settle();
+    }
+}
+
+static void server_stop(void)
+{
+    uint32_t i;
+
+    if (!sim.started)
+        server_start();
+    hub_tell(&sim.hub, NOTE_DRAIN);
+    sim_settle();
+    sim_advance(config_settings(sim.config)->drain_ms + 100);
+    for (i = 0; i < sim.hub.count; i++) {
+        if (!sim.hub.shards[i]->loop.stopping)
+            sim_fail("shard %u did not drain", i);
+        api_close(sim.hub.shards[i]);
+    }
+    hub_close(&sim.hub);
+    peers_free();
+    if (!fake_all_closed())
+        sim_fail("the server left a socket open");
+    config_free(sim.config);
+    for (i = 0; i < (uint32_t)sim.set_count; i++)
+        free((void *)(uintptr_t)sim.sets[i]);
+    if (mem_held() != 0)
+        sim_fail("%lld bytes leaked", (long long)mem_held());
+}
+
+/* ---- the script ---- */
+
+static char *word(char **rest)
+{
+    char *start = *rest + strspn(*rest, " "), *end = start + strcspn(start, " ");
+
+    *rest = end;
+    if (*end) {
+        *end = 0;
+        *rest = end + 1;
+    }
+    return start;
+}
+
+static void do_set(char *rest)
+{
+    char *key = word(&rest), *pair;
+
+    if (sim.started || sim.set_count == MAX_SETS)
+        sim_fail("settings come first, at most %d", MAX_SETS);
+    if (asprintf(&pair, "%s=%s", key, rest) < 0)
+        sim_fail("out of memory");
+    sim.sets[sim.set_count++] = pair;
+}
+
+static void do_expect(char *rest)
+{
+    char *name = word(&rest);
+    int64_t want = atoll(rest), got = peer_meter(name);
+
+    sim_settle();
+    got = peer_meter(name);
+    if (got != want)
+        sim_fail("%s is %lld, expected %lld", name, (long long)got, (long long)want);
+}
+
+static int64_t duration(const char *text)
+{
+    char *unit;
+    int64_t n = strtoll(text, &unit, 10);
+
+    if (strcmp(unit, "s") == 0)
+        return n * 1000;
+    if (strcmp(unit, "ms") != 0)
+        sim_fail("a duration ends in ms or s: %s", text);
+    return n;
+}
+
+/* Lines "NAME > text", "NAME < text" and the like. */
+static void do_peer(const char *name, char *rest)
+{
+    char *what = word(&rest);
+
+    if (strcmp(what, ">") == 0)
+        peer_say(name, rest);
+    else if (strcmp(what, "<") == 0)
+        peer_expect(name, rest);
+    else if (strcmp(what, "<nothing") == 0)
+        peer_expect_nothing(name);
+    else if (strcmp(what, "<close") == 0)
+        peer_expect_close(name, atoi(rest));
+    else if (strcmp(what, "<bytes") == 0)
+        peer_expect_bytes(name, atoi(rest));
+    else
+        sim_fail("unknown word: %s %s", name, what);
+}
+
+static void run_line(char *line)
+{
+    char *rest = line, *first;
+
+    line[strcspn(line, "\n")] = 0;
+    first = word(&rest);
+    if (!*first || *first == '#')
+        return;
+    if (strcmp(first, "set") == 0)
+        do_set(rest);
+    else if (strcmp(first, "connect") == 0)
+        peer_connect(word(&rest), rest);
+    else if (strcmp(first, "post") == 0)
+        peer_post(word(&rest), rest);
+    else if (strcmp(first, "advance") == 0)
+        sim_advance(duration(rest));
+    else if (strcmp(first, "stall") == 0)
+        peer_stall(rest, true);
+    else if (strcmp(first, "resume") == 0)
+        peer_stall(rest, false);
+    else if (strcmp(first, "deaf") == 0)
+        peer_deaf(rest);
+    else if (strcmp(first, "hangup") == 0)
+        peer_hangup(rest);
+    else if (strcmp(first, "expect") == 0)
+        do_expect(rest);
+    else if (strcmp(first, "flood") == 0)
+        peer_flood(rest);
+    else if (strcmp(first, "random") == 0)
+        random_run(rest);
+    else
+        do_peer(first, rest);
+}
+
+int main(int argc, char **argv)
+{
+    static char line[LINE_BYTES];
+    FILE *f;
+
+    if (argc != 2) {
+        fprintf(stderr, "usage: sim SCRIPT\n");
+        return 2;
+    }
+    script_name = argv[1];
+    f = fopen(script_name, "r");
+    if (!f) {
+        perror(script_name);
+        return 2;
+    }
+    log_setup(LOG_ERROR, LOG_TEXT);
+    while (fgets(line, sizeof(line), f)) {
+        line_number++;
+        run_line(line);
+    }
+    fclose(f);
+    server_stop();
+    return 0;
+}

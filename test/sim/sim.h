@@ -1,0 +1,30 @@
+/*
+ * sim - the server under test and the script that drives it.
+ *
+ * Thread:  one.      State: one sim a process.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "hub/shard.h"
+
+struct config;
+
+enum { SIM_SHARDS_MAX = 16 };
+
+struct sim {
+    struct hub hub;
+    struct config *config;
+    const char *sets[64];
+    int set_count;
+    bool started;
+    int rest_fd[SIM_SHARDS_MAX], ws_fd[SIM_SHARDS_MAX];
+};
+
+extern struct sim sim;
+
+_Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Runs the shards until nothing moves; starts the server when that has not happened. */
+void sim_settle(void);
+void sim_advance(int64_t ms);
