@@ -348,6 +348,8 @@ static bool write_some(struct conn *c)
     if (sent) {
         outq_sent(&c->out, sent);
         c->last_progress_ms = c->net->loop->now_ms;
+        if (c->state == CONN_FLUSHING) /* slow is not stalled: only no progress ends the flush */
+            conn_arm(c, c->net->loop->now_ms + c->net->limits->linger_ms);
     }
     if (sent < offered) {
         if (!c->out_on)

@@ -17,8 +17,9 @@ struct peer {
     char name[NAME];
     int fd;
     bool http, upgraded, deaf;
-    size_t at;      /* how far from_server was looked at */
-    int close_code; /* 0: none came */
+    size_t at;       /* how far from_server was looked at by the script */
+    size_t attended; /* and how far for control frames */
+    int close_code;  /* 0: none came */
     bool close_answered;
 };
 
@@ -82,14 +83,14 @@ static struct bytes unseen(const struct peer *p)
     return bytes_of(b->at + p->at, b->len - p->at);
 }
 
-/* One unmasked frame at the front; false: none complete. */
-static bool take_frame(struct peer *p, int *opcode, struct bytes *payload)
+/* One unmasked frame behind *at; false: none complete. */
+static bool take_frame(const struct peer *p, size_t *at, int *opcode, struct bytes *payload)
 {
-    struct bytes in = unseen(p);
-    const unsigned char *b = (const unsigned char *)in.at;
-    size_t len, head = 2, i;
+    const struct buf *all = &fake_socket(p->fd)->from_server;
+    const unsigned char *b = (const unsigned char *)all->at + *at;
+    size_t there = all->len - *at, len, head = 2, i;
 
-    if (in.len < 2)
+    if (there < 2)
         return false;
     if (b[1] & 0x80)
         sim_fail("%s got a masked frame", p->name);
@@ -98,16 +99,16 @@ static bool take_frame(struct peer *p, int *opcode, struct bytes *payload)
         head = 4;
     else if (len == 127)
         head = 10;
-    if (in.len < head)
+    if (there < head)
         return false;
     if (head > 2)
         for (len = 0, i = 2; i < head; i++)
             len = len << 8 | b[i];
-    if (in.len < head + len)
+    if (there < head + len)
         return false;
     *opcode = b[0] & 0x0f;
-    *payload = bytes_of(in.at + head, len);
-    p->at += head + len;
+    *payload = bytes_of((const char *)b + head, len);
+    *at += head + len;
     return true;
 }
 
@@ -118,6 +119,7 @@ static void send_frame(struct peer *p, int opcode, struct bytes payload)
     size_t i;
     int bytes = payload.len < 126 ? 0 : payload.len < 65536 ? 2 : 8;
 
+    fake_stir();
     buf_add_char(out, (char)(0x80 | opcode));
     buf_add_char(out, (char)(0x80 | (bytes == 0 ? (int)payload.len : bytes == 2 ? 126 : 127)));
     while (bytes--)
@@ -127,26 +129,43 @@ static void send_frame(struct peer *p, int opcode, struct bytes payload)
         buf_add_char(out, (char)(payload.at[i] ^ mask[i % 4]));
 }
 
-/* Takes control frames as a client's library would; the next text message, or false. */
+/* The next text message for the script, or false. */
 static bool next_text(struct peer *p, struct bytes *text)
 {
     int opcode;
 
-    while (take_frame(p, &opcode, text)) {
+    while (take_frame(p, &p->at, &opcode, text))
         if (opcode == WS_TEXT)
             return true;
+    return false;
+}
+
+static void attend(struct peer *p)
+{
+    struct bytes payload;
+    int opcode;
+
+    while (take_frame(p, &p->attended, &opcode, &payload)) {
         if (opcode == WS_PING && !p->deaf) {
-            send_frame(p, WS_PONG, *text);
+            send_frame(p, WS_PONG, payload);
         } else if (opcode == WS_CLOSE) {
-            p->close_code = text->len >= 2
-                                ? ((unsigned char)text->at[0] << 8 | (unsigned char)text->at[1])
+            p->close_code = payload.len >= 2
+                                ? ((unsigned char)payload.at[0] << 8 | (unsigned char)payload.at[1])
                                 : WS_CLOSE_NONE;
             if (!p->deaf)
-                send_frame(p, WS_CLOSE, *text);
+                send_frame(p, WS_CLOSE, payload);
             fake_socket(p->fd)->peer_end = !p->deaf;
         }
     }
-    return false;
+}
+
+void peers_attend(void)
+{
+    int i;
+
+    for (i = 0; i < peer_count; i++)
+        if (peers[i].upgraded)
+            attend(&peers[i]);
 }
 
 bool peer_take(const char *name, struct bytes *text)
@@ -198,6 +217,7 @@ void peer_connect(const char *name, char *where)
     if (!bytes_starts(head, BYTES("HTTP/1.1 101 ")))
         sim_fail("%s was not let in: %.*s", name, (int)(head.len < 300 ? head.len : 300), head.at);
     p->at += (size_t)((const char *)memmem(head.at, head.len, "\r\n\r\n", 4) + 4 - head.at);
+    p->attended = p->at;
     p->upgraded = true;
 }
 
@@ -357,14 +377,10 @@ void peer_expect_nothing(const char *name)
 void peer_expect_close(const char *name, int code)
 {
     struct peer *p = get(name);
-    struct bytes got;
 
     sim_settle();
-    while (next_text(p, &got))
-        ;
     if (p->close_code != code && !(code == 0 && fake_socket(p->fd)->server_closed))
         sim_fail("%s was closed with %d, expected %d", name, p->close_code, code);
-    sim_settle();
 }
 
 void peer_expect_bytes(const char *name, int at_least)

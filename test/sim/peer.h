@@ -41,4 +41,7 @@ int64_t peer_meter(const char *name);
 bool peer_take(const char *name, struct bytes *text);
 bool peer_is_there(const char *name);
 
+/* What a client's library does by itself: answers pings and Close. Called while the server runs. */
+void peers_attend(void);
+
 void peers_free(void);

@@ -136,6 +136,15 @@ static struct message *message_of(int number)
     return NULL;
 }
 
+static int number_in(struct bytes text)
+{
+    int n = 0;
+
+    for (; text.len; text = bytes_of(text.at + 1, text.len - 1))
+        n = n * 10 + (*text.at - '0');
+    return n;
+}
+
 /* Everything one socket got: in order, and each meant for it. */
 static void check_socket(int who, int socket)
 {
@@ -145,7 +154,7 @@ static void check_socket(int who, int socket)
 
     name_of(name, who, socket);
     while (people[who].socket[socket] && peer_take(name, &text)) {
-        int number = atoi(text.at), i;
+        int number = number_in(text), i;
         struct message *m = message_of(number);
         struct person *p = &people[who];
 

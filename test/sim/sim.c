@@ -1,5 +1,5 @@
 /*
- * sim - runs one script of test/sim/*.sim against the real hub, api, protocols and queues, on a
+ * sim - runs one script (tests/sim/NAME.sim) against the real hub, api, protocols and queues, on a
  * fake kernel and a fake clock. A script is the specification of a behaviour; README.md tells its
  * words.
  */
@@ -80,6 +80,7 @@ void sim_settle(void)
         for (i = 0; i < sim.hub.count; i++)
             if (!sim.hub.shards[i]->loop.stopping)
                 shard_turn(sim.hub.shards[i], 0);
+        peers_attend();
         if (++rounds > ROUNDS)
             sim_fail("the server never comes to rest");
     } while (fake_activity() != before);
@@ -147,6 +148,14 @@ static void do_set(char *rest)
     sim.sets[sim.set_count++] = pair;
 }
 
+/* A word, then the rest of the line. */
+static void do_named(void (*verb)(const char *name, char *rest), char *rest)
+{
+    const char *name = word(&rest);
+
+    verb(name, rest + strspn(rest, " "));
+}
+
 static void do_expect(char *rest)
 {
     char *name = word(&rest);
@@ -200,9 +209,9 @@ static void run_line(char *line)
     if (strcmp(first, "set") == 0)
         do_set(rest);
     else if (strcmp(first, "connect") == 0)
-        peer_connect(word(&rest), rest);
+        do_named(peer_connect, rest);
     else if (strcmp(first, "post") == 0)
-        peer_post(word(&rest), rest);
+        do_named(peer_post, rest);
     else if (strcmp(first, "advance") == 0)
         sim_advance(duration(rest));
     else if (strcmp(first, "stall") == 0)

@@ -1,0 +1,189 @@
+#include "api/admin.h"
+
+#include "api/api_shard.h"
+#include "api/http_reply.h"
+#include "api/http_server.h"
+#include "api/metrics.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "wire/json_write.h"
+#include "wire/utf8.h"
+
+static struct json_writer begin(struct request *q)
+{
+    struct buf *out = &api_of(q->shard)->out;
+    struct json_writer w;
+
+    out->len = 0;
+    w = json_writer(out);
+    json_open_object(&w);
+    return w;
+}
+
+static void finish(struct request *q, struct json_writer *w, int status)
+{
+    json_close_object(w);
+    http_reply_json(q->conn, status, buf_bytes(w->out));
+}
+
+static void write_link(struct request *q, struct json_writer *w, const char *name, const char *path,
+                       bool templated)
+{
+    struct bytes host = http1_field(q->head, BYTES("host"));
+    struct buf href = {0};
+
+    if (host.len && utf8_valid(host)) {
+        buf_add(&href, BYTES("http://"));
+        buf_add(&href, host);
+    }
+    buf_add(&href, bytes_text(path));
+    json_key(w, name);
+    json_open_object(w);
+    json_member(w, "href", buf_bytes(&href));
+    json_key(w, "templated");
+    json_flag(w, templated);
+    json_close_object(w);
+    buf_fini(&href);
+}
+
+void admin_links(struct request *q)
+{
+    struct json_writer w = begin(q);
+
+    json_key(&w, "_links");
+    json_open_object(&w);
+    write_link(q, &w, "self", "/actuator", false);
+    write_link(q, &w, "health", "/actuator/health", false);
+    write_link(q, &w, "health-path", "/actuator/health/{*path}", true);
+    write_link(q, &w, "info", "/actuator/info", false);
+    write_link(q, &w, "metrics", "/actuator/metrics", false);
+    write_link(q, &w, "metrics-requiredMetricName", "/actuator/metrics/{requiredMetricName}", true);
+    write_link(q, &w, "prometheus", "/actuator/prometheus", false);
+    json_close_object(&w);
+    finish(q, &w, 200);
+}
+
+/* ---- health ---- */
+
+static bool is_ready(const struct hub *h)
+{
+    return atomic_load(&h->ready) && !atomic_load(&h->draining);
+}
+
+static void write_status(struct json_writer *w, bool up)
+{
+    json_member(w, "status", up ? BYTES("UP") : BYTES("DOWN"));
+}
+
+static void write_state(struct json_writer *w, const char *name, bool up)
+{
+    json_key(w, name);
+    json_open_object(w);
+    write_status(w, up);
+    json_close_object(w);
+}
+
+static void write_gauge(struct json_writer *w, const char *name, bool up, int64_t used,
+                        int64_t limit)
+{
+    json_key(w, name);
+    json_open_object(w);
+    write_status(w, up);
+    json_key(w, "details");
+    json_open_object(w);
+    json_key(w, "used");
+    json_number(w, used);
+    json_key(w, "limit");
+    json_number(w, limit);
+    json_close_object(w);
+    json_close_object(w);
+}
+
+/* Full is no illness: what is connected is served, and refusals say why. So both stay UP. */
+void admin_health(struct request *q)
+{
+    const struct hub *h = q->shard->hub;
+    bool ready = is_ready(h);
+    struct json_writer w = begin(q);
+
+    write_status(&w, ready);
+    json_key(&w, "components");
+    json_open_object(&w);
+    write_state(&w, "livenessState", true);
+    write_gauge(&w, "memory", true, mem_held(), h->settings->memory_bytes);
+    write_state(&w, "readinessState", ready);
+    write_gauge(&w, "sockets", true, meter_sum(METER_SOCKETS), h->settings->sockets);
+    json_close_object(&w);
+    json_key(&w, "groups");
+    json_open_array(&w);
+    json_text(&w, BYTES("liveness"));
+    json_text(&w, BYTES("readiness"));
+    json_close_array(&w);
+    finish(q, &w, ready ? 200 : 503);
+}
+
+void admin_liveness(struct request *q)
+{
+    struct json_writer w = begin(q);
+
+    write_status(&w, true);
+    finish(q, &w, 200);
+}
+
+void admin_readiness(struct request *q)
+{
+    bool ready = is_ready(q->shard->hub);
+    struct json_writer w = begin(q);
+
+    write_status(&w, ready);
+    finish(q, &w, ready ? 200 : 503);
+}
+
+/* ---- info and metrics ---- */
+
+void admin_info(struct request *q)
+{
+    const struct hub *h = q->shard->hub;
+    struct json_writer w = begin(q);
+
+    json_key(&w, "build");
+    json_open_object(&w);
+    json_member(&w, "name", BYTES("pushca"));
+    json_member(&w, "version", bytes_text(h->version ? h->version : "unknown"));
+    json_close_object(&w);
+    json_key(&w, "pusher");
+    json_open_object(&w);
+    json_member(&w, "instanceId", bytes_text(h->settings->instance_id));
+    json_key(&w, "shards");
+    json_number(&w, h->count);
+    json_key(&w, "uptimeSeconds");
+    json_number(&w, (clock_wall_ms() - h->started_wall_ms) / 1000);
+    json_close_object(&w);
+    finish(q, &w, 200);
+}
+
+void admin_metrics(struct request *q)
+{
+    struct json_writer w = begin(q);
+    size_t i;
+
+    json_key(&w, "names");
+    json_open_array(&w);
+    for (i = 0; i < metric_count; i++) {
+        if (metrics[i].help)
+            json_text(&w, bytes_text(metrics[i].name));
+    }
+    json_close_array(&w);
+    finish(q, &w, 200);
+}
+
+void admin_prometheus(struct request *q)
+{
+    struct buf *out = &api_of(q->shard)->out;
+
+    out->len = 0;
+    metrics_write_prometheus(q->shard->hub, out);
+    http_reply(q->conn, &(struct reply){.status = 200,
+                                        .type = "text/plain; version=0.0.4; charset=utf-8",
+                                        .body = buf_bytes(out)});
+}

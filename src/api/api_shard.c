@@ -1,0 +1,140 @@
+#include "api/api_shard.h"
+
+#include "api/http_server.h"
+#include "api/ws_server.h"
+#include "base/mem.h"
+#include "flow/frame.h"
+#include "net/sock.h"
+
+enum { REST_LISTENER, WS_LISTENER };
+
+static void fill_limits(struct api *api, const struct settings *set)
+{
+    api->rest_limits = (struct http_limits){.head = set->http,
+                                            .body_bytes = set->body_bytes,
+                                            .head_ms = set->head_ms,
+                                            .body_ms = set->body_ms,
+                                            .keep_alive_ms = set->keep_alive_ms};
+    api->door_limits = (struct http_limits){.head = set->http,
+                                            .body_bytes = set->body_bytes,
+                                            .head_ms = set->handshake_ms,
+                                            .body_ms = set->handshake_ms,
+                                            .keep_alive_ms = set->handshake_ms};
+    api->ws = (struct ws_settings){.limits = set->ws,
+                                   .ping_interval_ms = set->ping_interval_ms,
+                                   .pong_wait_ms = set->pong_wait_ms};
+}
+
+/* The host part of a URL by which a listening address can be reached. */
+static void write_host(struct buf *out, const char *address)
+{
+    struct bytes a = bytes_text(address);
+
+    if (bytes_equal(a, BYTES("0.0.0.0")) || bytes_equal(a, BYTES("::")) ||
+        bytes_equal(a, BYTES("[::]")))
+        buf_add(out, BYTES("127.0.0.1"));
+    else if (memchr(a.at, ':', a.len) && a.at[0] != '[')
+        buf_printf(out, "[%s]", address);
+    else
+        buf_add(out, a);
+}
+
+static void fill_urls(struct api *api, const struct settings *set, uint16_t ws_port)
+{
+    struct buf url = {0};
+
+    if (set->external_url) {
+        buf_add(&url, bytes_text(set->external_url));
+    } else {
+        buf_add(&url, BYTES("ws://"));
+        write_host(&url, set->address);
+        buf_printf(&url, ":%u/", ws_port);
+    }
+    api->external_url = mem_copy(buf_bytes(&url));
+    api->internal_url = set->internal_url ? set->internal_url : api->external_url;
+    api->browser_url = set->browser_url ? set->browser_url : api->external_url;
+    buf_fini(&url);
+}
+
+enum err api_open(struct shard *s, int rest_fd, int ws_fd)
+{
+    const struct settings *set = s->hub->settings;
+    struct api *api = mem_new(struct api);
+    enum err e;
+
+    api->shard = s;
+    api->json = json_new(set->json_depth);
+    arena_init(&api->arena);
+    api->reader = (struct body_reader){&api->arena, &set->body, &api->why};
+    fill_limits(api, set);
+    fill_urls(api, set, sock_port(ws_fd));
+    api->pong = ws_frame(FRAME_ANSWER, WS_TEXT, BYTES("PONG"), (struct bytes){0});
+    api->rest_listener.fd = -1;
+    api->ws_listener.fd = -1;
+    http_server_init(api);
+    ws_server_init(api);
+    s->api = api;
+    e = listener_open(&api->rest_listener, &s->net, rest_fd, REST_LISTENER, http_server_on_accept,
+                      s);
+    if (e) {
+        sock_close(ws_fd);
+        api_close(s);
+        return e;
+    }
+    e = listener_open(&api->ws_listener, &s->net, ws_fd, WS_LISTENER, ws_server_on_accept, s);
+    if (e)
+        api_close(s);
+    return e;
+}
+
+void api_close(struct shard *s)
+{
+    struct api *api = api_of(s);
+
+    if (!api)
+        return;
+    listener_close(&api->rest_listener);
+    listener_close(&api->ws_listener);
+    frame_unref(api->pong);
+    json_free(api->json);
+    arena_fini(&api->arena);
+    buf_fini(&api->out);
+    buf_fini(&api->fields);
+    mem_free(api->external_url);
+    mem_free(api);
+    s->api = NULL;
+}
+
+bool api_on_ready(struct shard *s, uint64_t tag)
+{
+    struct api *api = api_of(s);
+
+    if (listener_owns(tag, REST_LISTENER))
+        listener_on_ready(&api->rest_listener);
+    else if (listener_owns(tag, WS_LISTENER))
+        listener_on_ready(&api->ws_listener);
+    else
+        return false;
+    return true;
+}
+
+static void end_conn(struct conn *c, void *context)
+{
+    struct http_conn *h = http_of(c);
+    struct ws_conn *w = ws_of(c);
+
+    (void)context;
+    if (h)
+        http_end(h);
+    else if (w)
+        ws_close(w, WS_CLOSE_GOING_AWAY, BYTES("the server is going down"), false);
+}
+
+void api_drain(struct shard *s)
+{
+    struct api *api = api_of(s);
+
+    listener_close(&api->rest_listener);
+    listener_close(&api->ws_listener);
+    net_each(&s->net, end_conn, NULL);
+}

@@ -1,0 +1,59 @@
+/*
+ * api_shard - what the front doors need on one shard: listeners, parser, scratch memory, answers.
+ *
+ * Owner:   api_open hangs it on shard->api, api_close takes it off.      Thread: the shard's;
+ * api_open and api_close also from main while the thread does not run. Scratch: json, arena, out
+ * and fields serve one request or command at a time; nothing in them survives the handler.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/err.h"
+#include "hub/shard.h"
+#include "net/http_conn.h"
+#include "net/listen.h"
+#include "net/ws_conn.h"
+#include "wire/body.h"
+#include "wire/json.h"
+
+struct api {
+    struct shard *shard;
+    struct json *json;
+    struct arena arena;
+    struct buf out, fields; /* an answer under construction: body, header lines */
+    struct problem why;     /* of reader */
+    struct body_reader reader;
+    struct http_limits rest_limits, door_limits;
+    struct http_handler rest, door;
+    struct ws_settings ws;
+    struct listener rest_listener, ws_listener;
+    struct frame *pong;
+    char *external_url; /* owns; the others borrow from it or from the settings */
+    const char *internal_url, *browser_url;
+    uint32_t turned_away; /* refused connections that still linger */
+};
+
+/* Takes both listening sockets and begins to accept. ERR_*: as listener_open; both are closed. */
+MUST_USE enum err api_open(struct shard *s, int rest_fd, int ws_fd);
+
+/* Every connection of the shard must have been buried. */
+void api_close(struct shard *s);
+
+/* The loop's READ: false when tag is no listener of ours. */
+bool api_on_ready(struct shard *s, uint64_t tag);
+
+/* No more accepts; HTTP connections end with their next answer, WebSockets are closed 1001. */
+void api_drain(struct shard *s);
+
+static inline struct api *api_of(const struct shard *s)
+{
+    return s->api;
+}
+
+static inline struct shard *shard_of_conn(const struct conn *c)
+{
+    return container_of(c->net, struct shard, net);
+}

@@ -1,0 +1,19 @@
+/*
+ * arrival - a socket on its way to its client's home shard: the handshake is checked, not yet
+ * answered.
+ *
+ * Owner:   the NOTE_ADOPT that carries it.      Thread: one at a time.
+ */
+#pragma once
+#include "base/buf.h"
+#include "wire/identity.h"
+#include "wire/ws.h"
+
+struct arrival {
+    int fd;
+    uint64_t hash;       /* of who */
+    struct identity who; /* views into text */
+    char accept[WS_ACCEPT_TEXT + 1];
+    struct buf unread; /* bytes behind the request */
+    char text[];
+};

@@ -1,0 +1,56 @@
+/*
+ * cmd - one command being carried out, and the ways to answer it.
+ *
+ * Rule:    a command gets at most one answer; v1 knows no answers but TOKEN and PONG; PING and
+ *          ACKNOWLEDGE never get an error.
+ * Thread:  the client's home shard.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/bytes.h"
+#include "wire/command.h"
+
+struct api;
+struct frame;
+struct repeat;
+struct session;
+struct shard;
+
+struct cmd {
+    struct shard *shard;
+    struct api *api;
+    struct session *from;
+    struct command said;
+    uint64_t repeat; /* key in repeats; 0 in v1 */
+};
+
+/* "<id>@@RESPONSE", with "@@<json>" unless json is empty. The caller's count. */
+struct frame *cmd_response(struct cmd *c, struct bytes json);
+
+/* The same with {"error":why}. why must not lie in the shard's `out`. */
+struct frame *cmd_error(struct cmd *c, struct bytes why);
+
+void cmd_push(struct cmd *c, struct frame *f); /* takes the count */
+
+/* Done, nothing to say but so: remembered, answered bare. Silent in v1. */
+void cmd_done(struct cmd *c);
+
+/* Not done: counted, answered with an error, not remembered. Silent in v1. */
+void cmd_failed(struct cmd *c, struct bytes why);
+
+/* Over the memory budget? Then it has been refused. */
+bool cmd_is_refused(struct cmd *c);
+
+/* Order key of a sender: the same for all its sockets, never 0. */
+uint64_t cmd_order_key(const struct cmd *c);
+
+void cmd_send(struct cmd *c); /* cmd_send.c */
+void cmd_send_in_order(struct cmd *c);
+void cmd_envelopes(struct cmd *c); /* cmd_envelopes.c */
+void cmd_ack(struct cmd *c);       /* cmd_ack.c */
+void cmd_token(struct cmd *c);     /* cmd_token.c */
+void cmd_acked(struct cmd *c);     /* cmd_acked.c */
+
+/* Said again: while its ask r->ask is open it is sent again, later the acknowledge is repeated. */
+void cmd_acked_again(struct cmd *c, struct repeat *r);

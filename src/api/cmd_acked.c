@@ -1,0 +1,130 @@
+#include "api/cmd.h"
+
+#include "api/api_shard.h"
+#include "base/meter.h"
+#include "flow/frame.h"
+#include "hub/ask.h"
+#include "hub/delivery.h"
+#include "hub/session.h"
+
+static struct frame *acknowledge(struct bytes reply_id)
+{
+    return ws_frame(FRAME_ANSWER, WS_TEXT, reply_id, BYTES("@@ACKNOWLEDGE"));
+}
+
+/* Takes f, to the socket that asked, or to another one of that client. */
+static void tell(const struct ask *a, struct frame *f)
+{
+    struct shard *s = a->shard;
+    struct conn *c = conn_find(&s->net, a->conn);
+    struct ws_conn *w = c ? ws_of(c) : NULL;
+    struct client *client;
+
+    if (!w || ws_push(w, f)) {
+        client = index_find_hash(&s->index, a->client);
+        if (client && client->session_count > 0)
+            (void)!client_push(client, f, 0);
+        else
+            meter_add(METER_OUTCOMES_UNCLAIMED, 1);
+    }
+    frame_unref(f);
+}
+
+/* The error envelope of a refusal waits in the repeat until the outcome is known (cmd_acked). */
+static void on_end(struct ask *a, enum ask_end end)
+{
+    struct repeat *r = a->repeat ? repeats_find(a->shard, a->repeat) : NULL;
+
+    switch (end) {
+    case ASK_ACKNOWLEDGED:
+        if (r) {
+            r->state = REPEAT_ACKED;
+            frame_unref(r->answer);
+            r->answer = NULL;
+        }
+        tell(a, acknowledge(bytes_text(a->reply_id)));
+        break;
+    case ASK_REFUSED:
+        if (r && r->answer) {
+            r->state = REPEAT_ANSWER;
+            tell(a, frame_ref(r->answer));
+        }
+        break;
+    case ASK_EXPIRED:
+        break; /* silence: any answer would be taken for success */
+    }
+}
+
+static void deliver(struct cmd *c, struct ask *a, const struct acked_body *b)
+{
+    /* It may end the ask at once: a is not used afterwards. */
+    delivery_send(a, &b->client, b->message, b->preserve_order ? cmd_order_key(c) : 0,
+                  c->shard->hub->settings->ack_keep_ms);
+}
+
+static void remember(struct cmd *c, struct repeat *r, const struct ask *a)
+{
+    if (!r)
+        r = repeats_add(c->shard, c->repeat, REPEAT_PENDING);
+    r->ask = a->name;
+    if (!r->answer)
+        r->answer = cmd_error(c, BYTES("the receiver has too many unacknowledged messages"));
+}
+
+/* r: what is remembered of the command, or null. */
+static void start(struct cmd *c, const struct acked_body *b, struct repeat *r)
+{
+    struct shard *s = c->shard;
+    char id[sizeof(((struct ask *)0)->message_id)];
+    struct bytes reply = b->id;
+    struct ask *a;
+
+    delivery_make_id(s, id);
+    if (reply.len == 0)
+        reply = c->said.grammar == GRAMMAR_V2 ? c->said.id : bytes_text(id);
+    a = ask_new(s, reply, s->hub->settings->ack_keep_ms, on_end);
+    memcpy(a->message_id, id, sizeof(id));
+    a->conn = conn_name(c->from->ws.conn);
+    a->client = c->from->client->hash;
+    a->repeat = c->repeat;
+    if (c->repeat)
+        remember(c, r, a);
+    meter_add(METER_ACCEPTED_ACKED_WS, 1);
+    deliver(c, a, b);
+}
+
+void cmd_acked(struct cmd *c)
+{
+    struct acked_body b;
+
+    if (body_read_acked(&c->api->reader, c->said.meta, &b))
+        cmd_failed(c, bytes_text(c->api->why.text));
+    else if (!cmd_is_refused(c))
+        start(c, &b, NULL);
+}
+
+void cmd_acked_again(struct cmd *c, struct repeat *r)
+{
+    struct acked_body b;
+    struct ask *a;
+
+    /* The id of an acknowledged send, on another command: no repeat of it, and no answer fits. */
+    if (c->said.kind != COMMAND_SEND_MESSAGE_WITH_ACKNOWLEDGE ||
+        body_read_acked(&c->api->reader, c->said.meta, &b)) {
+        meter_add(METER_COMMANDS_BAD, 1);
+        return;
+    }
+    if (r->state == REPEAT_ACKED) {
+        cmd_push(c, acknowledge(b.id.len ? b.id : c->said.id));
+        return;
+    }
+    if (cmd_is_refused(c))
+        return;
+    a = ask_find(c->shard, r->ask);
+    if (a) {
+        a->conn = conn_name(c->from->ws.conn);
+        deliver(c, a, &b);
+    } else {
+        start(c, &b, r);
+    }
+}

@@ -1,0 +1,219 @@
+#include "api/http_server.h"
+
+#include "api/api_shard.h"
+#include "api/http_negotiate.h"
+#include "api/http_reply.h"
+#include "api/rest.h"
+#include "base/meter.h"
+#include "flow/frame.h"
+#include "net/sock.h"
+
+/* Refused connections that may linger at once on one shard; past it they are cut. */
+enum { TURNED_AWAY_MAX = 64 };
+
+static const char full_answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                  "Access-Control-Allow-Origin: *\r\n"
+                                  "Retry-After: 1\r\n"
+                                  "Connection: close\r\n"
+                                  "Content-Length: 0\r\n"
+                                  "\r\n";
+
+static void ignore_bytes(struct conn *c, char *at, size_t len)
+{
+    (void)c;
+    (void)at;
+    (void)len;
+}
+
+static void ignore_timer(struct conn *c)
+{
+    conn_close(c, CONN_END_OURS);
+}
+
+static void turned_away_closed(struct conn *c)
+{
+    struct api *api = c->user;
+
+    api->turned_away--;
+}
+
+static const struct conn_ops turned_away_ops = {
+    .on_bytes = ignore_bytes, .on_timer = ignore_timer, .on_closed = turned_away_closed};
+
+/* Over the limit of connections: the peer is told so, in few bytes, and the socket ends. */
+static void turn_away(struct api *api, int fd)
+{
+    struct net *n = &api->shard->net;
+    struct frame *f;
+    struct conn *c;
+
+    meter_add(METER_REFUSED_SOCKETS, 1);
+    meter_add(METER_HTTP_5XX, 1);
+    if (api->turned_away >= TURNED_AWAY_MAX) {
+        sock_close(fd);
+        return;
+    }
+    if (conn_open(n, fd, &turned_away_ops, api, &c))
+        return;
+    api->turned_away++;
+    f = frame_new(FRAME_ANSWER, sizeof(full_answer) - 1);
+    memcpy(f->at, full_answer, f->len);
+    conn_push_last(c, f);
+    frame_unref(f);
+    conn_finish(c);
+}
+
+void http_server_on_accept(struct listener *l, int fd)
+{
+    struct shard *s = l->user;
+    struct api *api = api_of(s);
+    struct http_conn *h;
+
+    if (!gate_enter(&s->hub->http_conns)) {
+        turn_away(api, fd);
+        return;
+    }
+    if (http_open(&s->net, fd, &api->rest_limits, &api->rest, 0, &h)) {
+        gate_leave(&s->hub->http_conns);
+        return;
+    }
+    meter_add(METER_CONNS_HTTP, 1);
+}
+
+static void on_closed(struct http_conn *h)
+{
+    struct shard *s = h->handler->context;
+
+    rest_acked_forget(h);
+    gate_leave(&s->hub->http_conns);
+    meter_add(METER_CONNS_HTTP, -1);
+}
+
+static void on_error(struct http_conn *h, const struct http1_request *r, int status,
+                     const char *why)
+{
+    http_reply_error(h, r ? r->path : (struct bytes){0}, status, why);
+}
+
+static bool decode_path(struct request *q)
+{
+    struct arena *arena = &api_of(q->shard)->arena;
+    size_t len = 0;
+    char *at = arena_alloc(arena, q->head->path.len + 1);
+
+    if (!http1_decode_path(q->head->path, at, &len))
+        return false;
+    q->path = bytes_of(at, len);
+    return true;
+}
+
+static bool route_fits(const struct route *route, struct request *q)
+{
+    struct bytes path = bytes_text(route->path);
+
+    if (route->takes == TAKES_PATH)
+        return bytes_equal(q->path, path);
+    if (q->path.len <= path.len || !bytes_starts(q->path, path))
+        return false;
+    q->rest = bytes_of(q->path.at + path.len, q->path.len - path.len);
+    return true;
+}
+
+static const struct route *find_route(struct request *q)
+{
+    const struct route *route;
+
+    for (route = routes; route->path; route++) {
+        if (route_fits(route, q))
+            return route;
+    }
+    return NULL;
+}
+
+static const char *allowed(const struct route *route)
+{
+    return route->method == HTTP1_GET ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+}
+
+static void answer_options(struct request *q, const char *methods)
+{
+    struct bytes names = http1_field(q->head, BYTES("access-control-request-headers"));
+    struct buf fields = {0};
+
+    buf_printf(&fields, "Allow: %s\r\nAccess-Control-Allow-Methods: %s\r\n", methods, methods);
+    buf_add(&fields, BYTES("Access-Control-Allow-Headers: "));
+    buf_add(&fields, http_field_names_valid(names) ? names : BYTES("*"));
+    buf_add(&fields, BYTES("\r\nAccess-Control-Max-Age: 1800\r\n"));
+    http_reply(q->conn, &(struct reply){.status = 200, .fields = buf_bytes(&fields)});
+    buf_fini(&fields);
+}
+
+static bool method_fits(const struct route *route, enum http1_method method)
+{
+    return method == route->method || (method == HTTP1_HEAD && route->method == HTTP1_GET);
+}
+
+static void answer_method(struct request *q, const struct route *route)
+{
+    struct buf fields = {0};
+
+    if (q->head->method == HTTP1_OPTIONS) {
+        answer_options(q, allowed(route));
+        return;
+    }
+    buf_printf(&fields, "Allow: %s\r\n", allowed(route));
+    http_reply_refusal(q->conn, q->head->path, 405,
+                       "this path does not take that method; Allow names those it takes",
+                       buf_bytes(&fields));
+    buf_fini(&fields);
+}
+
+static void run(struct request *q, const struct route *route, struct bytes body)
+{
+    struct api *api = api_of(q->shard);
+    const char *why;
+
+    if (route->type && !http_accepts(q->head, bytes_text(route->type))) {
+        http_reply_error(q->conn, q->head->path, 406, "Accept leaves out application/json");
+        return;
+    }
+    if (route->method == HTTP1_POST) {
+        if (!http_brings_json(q->head, &why)) {
+            http_reply_error(q->conn, q->head->path, 415, why);
+            return;
+        }
+        if (json_parse(api->json, body, &q->body, &api->why)) {
+            http_reply_error(q->conn, q->head->path, 400, api->why.text);
+            return;
+        }
+    }
+    route->handle(q);
+}
+
+static void on_request(struct http_conn *h, const struct http1_request *r, struct bytes body)
+{
+    struct shard *s = h->handler->context;
+    struct request q = {.shard = s, .conn = h, .head = r};
+    const struct route *route;
+
+    arena_reset(&api_of(s)->arena);
+    if (r->method == HTTP1_OPTIONS && bytes_equal(r->target, BYTES("*"))) {
+        answer_options(&q, "GET, HEAD, POST, OPTIONS");
+    } else if (!decode_path(&q)) {
+        http_reply_error(h, r->path, 400, "the path has a bad percent escape");
+    } else if (!(route = find_route(&q))) {
+        http_reply_error(h, r->path, 404, "there is nothing at this path");
+    } else if (!method_fits(route, r->method)) {
+        answer_method(&q, route);
+    } else {
+        run(&q, route, body);
+    }
+}
+
+void http_server_init(struct api *api)
+{
+    api->rest = (struct http_handler){.context = api->shard,
+                                      .on_request = on_request,
+                                      .on_error = on_error,
+                                      .on_closed = on_closed};
+}

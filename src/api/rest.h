@@ -1,0 +1,25 @@
+/*
+ * rest - the handlers behind the routes: one request in, exactly one answer out.
+ *
+ * Thread:  the connection's shard.      Words: protocol.md A.1, A.2, E.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct http_conn;
+struct request;
+
+void rest_open_connection(struct request *q); /* rest_open.c */
+void rest_open_connection_pool(struct request *q);
+void rest_send(struct request *q);       /* rest_send.c */
+void rest_send_acked(struct request *q); /* rest_send_acked.c */
+
+/* The connection is going: nobody waits any more for the acknowledge it asked for. */
+void rest_acked_forget(struct http_conn *h);
+
+/* Over the memory budget? Then the request has been answered 429 and counted. */
+bool rest_is_refused(struct request *q); /* rest_send.c */
+
+/* What preserveOrder sticks to: the same for all requests of one connection, never 0. */
+uint64_t rest_order_key(const struct request *q); /* rest_send.c */

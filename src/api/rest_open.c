@@ -1,0 +1,34 @@
+#include "api/rest.h"
+
+#include "api/api_shard.h"
+#include "api/http_reply.h"
+#include "api/http_server.h"
+#include "api/open_answer.h"
+
+/* pusherInstanceId of the request is no condition: one node answers for itself and says so. */
+static void open(struct request *q, bool pooled)
+{
+    struct api *api = api_of(q->shard);
+    struct open_body b;
+    const char *why;
+
+    if (body_read_open(&api->reader, q->body, pooled, &b)) {
+        http_reply_error(q->conn, q->head->path, 400, api->why.text);
+    } else if (!open_is_possible(q->shard, &why)) {
+        http_reply_error(q->conn, q->head->path, 429, why);
+    } else if (open_answer_write(q->shard, &b, pooled, &api->out)) {
+        http_reply_error(q->conn, q->head->path, 500, "no token could be made");
+    } else {
+        http_reply_json(q->conn, 200, buf_bytes(&api->out));
+    }
+}
+
+void rest_open_connection(struct request *q)
+{
+    open(q, false);
+}
+
+void rest_open_connection_pool(struct request *q)
+{
+    open(q, true);
+}

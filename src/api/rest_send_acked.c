@@ -1,0 +1,95 @@
+#include "api/rest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include "api/api_shard.h"
+#include "api/http_reply.h"
+#include "api/http_server.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "hub/ask.h"
+#include "hub/delivery.h"
+
+static const char path[] = "/send-notification-with-acknowledge";
+
+/* While an outcome is awaited, user holds the ask's name, which may find nobody any more. */
+static void wait_for(struct http_conn *h, uint64_t ask)
+{
+    uint64_t *name = mem_alloc(sizeof(*name));
+
+    *name = ask;
+    h->user = name;
+}
+
+static void wait_over(struct http_conn *h)
+{
+    mem_free(h->user);
+    h->user = NULL;
+}
+
+void rest_acked_forget(struct http_conn *h)
+{
+    const uint64_t *name = h->user;
+    struct ask *a = name ? ask_find(h->handler->context, *name) : NULL;
+
+    if (a)
+        ask_drop(a);
+    wait_over(h);
+}
+
+static void answer(struct http_conn *h, struct shard *s, enum ask_end end)
+{
+    char why[96];
+
+    switch (end) {
+    case ASK_ACKNOWLEDGED:
+        http_reply(h, &(struct reply){.status = 200});
+        break;
+    case ASK_REFUSED:
+        http_reply_error(h, bytes_text(path), 429,
+                         "the receiver has pushca.limits.open-deliveries unacknowledged messages");
+        break;
+    case ASK_EXPIRED:
+        (void)snprintf(why, sizeof(why),
+                       "no acknowledge within %" PRId64 " ms (pushca.acknowledge-timeout.ms)",
+                       s->hub->settings->ack_timeout_ms);
+        http_reply_error(h, bytes_text(path), 408, why);
+        break;
+    }
+}
+
+static void on_end(struct ask *a, enum ask_end end)
+{
+    struct conn *c = conn_find(&a->shard->net, a->conn);
+    struct http_conn *h = c ? http_of(c) : NULL;
+
+    if (!h) {
+        meter_add(METER_OUTCOMES_UNCLAIMED, 1);
+        return;
+    }
+    wait_over(h);
+    answer(h, a->shard, end);
+}
+
+void rest_send_acked(struct request *q)
+{
+    struct shard *s = q->shard;
+    struct api *api = api_of(s);
+    int64_t wait_ms = s->hub->settings->ack_timeout_ms;
+    struct acked_body b;
+    struct ask *a;
+
+    if (body_read_acked(&api->reader, q->body, &b)) {
+        http_reply_error(q->conn, q->head->path, 400, api->why.text);
+        return;
+    }
+    if (rest_is_refused(q))
+        return;
+    a = ask_new(s, (struct bytes){0}, wait_ms, on_end);
+    delivery_make_id(s, a->message_id);
+    a->conn = conn_name(q->conn->conn);
+    wait_for(q->conn, a->name);
+    meter_add(METER_ACCEPTED_ACKED_REST, 1);
+    /* Last: it may end the ask, and so answer, at once. */
+    delivery_send(a, &b.client, b.message, b.preserve_order ? rest_order_key(q) : 0, wait_ms);
+}

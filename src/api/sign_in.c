@@ -1,0 +1,129 @@
+#include "api/sign_in.h"
+
+#include "api/api_shard.h"
+#include "api/open_answer.h"
+#include "api/ws_server.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "flow/frame.h"
+
+struct visit {
+    struct ws_conn ws;
+};
+
+static void visitor_said(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload)
+{
+    (void)w;
+    (void)opcode;
+    (void)payload;
+}
+
+static void visitor_closed(struct ws_conn *w)
+{
+    ws_server_closed(shard_of_conn(w->conn));
+    mem_free(container_of(w, struct visit, ws));
+}
+
+static const struct ws_ops visitor_ops = {.on_message = visitor_said, .on_closed = visitor_closed};
+
+bool sign_in_is_meant(const struct handshake *k)
+{
+    struct bytes before = BYTES("/sign-in/");
+    size_t end = (size_t)(k->last.at - k->path.at);
+
+    return end >= before.len && bytes_equal(bytes_of(k->last.at - before.len, before.len), before);
+}
+
+static int digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '-')
+        return 62;
+    return c == '_' ? 63 : -1;
+}
+
+bool base64url_read(struct bytes text, char *out, size_t *len)
+{
+    uint32_t bits = 0;
+    int have = 0;
+    size_t i;
+
+    while (text.len > 0 && text.len % 4 == 0 && text.at[text.len - 1] == '=')
+        text.len--;
+    *len = 0;
+    for (i = 0; i < text.len; i++) {
+        int d = digit(text.at[i]);
+
+        if (d < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)d;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[(*len)++] = (char)(bits >> have & 0xff);
+        }
+    }
+    return have < 6 && (bits & ((1U << have) - 1)) == 0;
+}
+
+static bool read_body(struct handshake *k, struct open_body *out)
+{
+    struct api *api = api_of(k->shard);
+    size_t len = 0;
+    char *text = arena_alloc(&api->arena, k->last.len + JSON_PADDING);
+    struct json_value root;
+
+    memset(text, 0, k->last.len + JSON_PADDING);
+    if (!base64url_read(k->last, text, &len)) {
+        (void)problem_set(&api->why, ERR_BAD, "what follows /sign-in/ must be URL-safe base64");
+        return false;
+    }
+    if (json_parse(api->json, bytes_of(text, len), &root, &api->why))
+        return false;
+    return body_read_open(&api->reader, root, false, out) == ERR_OK;
+}
+
+/* The socket never speaks as a client, so bytes behind the request are of no interest. */
+static void answer(struct handshake *k, struct bytes json)
+{
+    struct shard *s = k->shard;
+    struct visit *v = mem_new(struct visit);
+    struct buf unread = {0};
+    int fd = http_release(k->conn, &unread);
+    struct frame *f;
+
+    buf_fini(&unread);
+    meter_add(METER_CONNS_WS, -1);
+    if (ws_open(&v->ws, &s->net, fd, k->accept, &api_of(s)->ws, &visitor_ops, &s->rand)) {
+        mem_free(v);
+        gate_leave(&s->hub->sockets);
+        return;
+    }
+    ws_server_opened(s);
+    f = ws_frame(FRAME_ANSWER, WS_TEXT, json, (struct bytes){0});
+    if (ws_push(&v->ws, f) == ERR_OK)
+        ws_close(&v->ws, WS_CLOSE_NORMAL, (struct bytes){0}, false);
+    frame_unref(f);
+}
+
+void sign_in(struct handshake *k)
+{
+    struct api *api = api_of(k->shard);
+    struct open_body b;
+
+    if (!read_body(k, &b))
+        ws_server_refuse(k, 400, api->why.text);
+    else if (!ws_server_admit(k))
+        return;
+    else if (open_answer_write(k->shard, &b, false, &api->out)) {
+        gate_leave(&k->shard->hub->sockets);
+        ws_server_refuse(k, 500, "no token could be made");
+    } else {
+        answer(k, buf_bytes(&api->out));
+    }
+}

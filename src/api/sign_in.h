@@ -1,0 +1,24 @@
+/*
+ * sign_in - connection strings asked for over a WebSocket: /sign-in/<base64url of JSON>.
+ *
+ * The handshake is completed, one text message holds what /open-connection would have answered,
+ * then Close 1000. What cannot be answered is refused before the handshake, because a clean close
+ * without the message would be taken for success.
+ *
+ * Words:   protocol.md A.3.      Thread: the shard's; the socket stays where it was accepted.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/bytes.h"
+
+struct handshake;
+
+/* Is the segment before the last one "sign-in"? */
+bool sign_in_is_meant(const struct handshake *k);
+
+/* Answers k, or refuses it. */
+void sign_in(struct handshake *k);
+
+/* RFC 4648, section 5, padding optional; out has room for text.len. False: not that. */
+bool base64url_read(struct bytes text, char *out, size_t *len);

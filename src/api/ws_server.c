@@ -1,0 +1,299 @@
+#include "api/ws_server.h"
+
+#include "api/api_shard.h"
+#include "api/arrival.h"
+#include "api/commands.h"
+#include "api/http_reply.h"
+#include "api/sign_in.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "hub/session.h"
+#include "net/sock.h"
+#include "wire/token.h"
+#include "wire/upgrade.h"
+
+/* ---- a client's socket, on its home shard ---- */
+
+void ws_server_opened(struct shard *s)
+{
+    (void)s;
+    meter_add(METER_HANDSHAKES, 1);
+    meter_add(METER_SOCKETS, 1);
+}
+
+void ws_server_closed(struct shard *s)
+{
+    meter_add(METER_SOCKETS, -1);
+    gate_leave(&s->hub->sockets);
+}
+
+static void client_said(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload)
+{
+    struct shard *s = shard_of_conn(w->conn);
+
+    if (opcode == WS_TEXT) {
+        commands_on_text(s, session_of(w), payload);
+    } else {
+        meter_add(METER_CLOSED_PROTOCOL, 1);
+        ws_close(w, WS_CLOSE_UNSUPPORTED, BYTES("binary messages are not taken"), false);
+    }
+}
+
+static void client_closed(struct ws_conn *w)
+{
+    struct shard *s = shard_of_conn(w->conn);
+
+    session_free(s, session_of(w));
+    ws_server_closed(s);
+}
+
+static const struct ws_ops client_ops = {.on_message = client_said, .on_closed = client_closed};
+
+/* ---- moving in ---- */
+
+static struct arrival *arrival_new(const struct handshake *k, const struct identity *who,
+                                   uint64_t hash)
+{
+    size_t len = 0, at = 0;
+    struct arrival *a;
+    enum dimension d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        len += who->dim[d].len;
+    a = mem_zero(sizeof(*a) + len);
+    a->fd = -1;
+    a->hash = hash;
+    memcpy(a->accept, k->accept, sizeof(a->accept));
+    for (d = 0; d < DIMENSIONS; d++) {
+        memcpy(a->text + at, who->dim[d].at, who->dim[d].len);
+        a->who.dim[d] = bytes_of(a->text + at, who->dim[d].len);
+        at += who->dim[d].len;
+    }
+    return a;
+}
+
+void arrival_free(struct arrival *a)
+{
+    if (!a)
+        return;
+    if (a->fd >= 0)
+        sock_close(a->fd);
+    buf_fini(&a->unread);
+    mem_free(a);
+}
+
+/* Takes a. */
+static void move_in(struct shard *s, struct arrival *a)
+{
+    struct session *session = session_new(s, &a->who, a->hash);
+    struct ws_conn *w = &session->ws;
+    int fd = a->fd;
+
+    a->fd = -1;
+    if (ws_open(w, &s->net, fd, a->accept, &api_of(s)->ws, &client_ops, &s->rand)) {
+        session_free(s, session);
+        gate_leave(&s->hub->sockets);
+    } else {
+        ws_server_opened(s);
+        if (atomic_load(&s->hub->draining)) {
+            ws_close(w, WS_CLOSE_GOING_AWAY, BYTES("the server is going down"), false);
+        } else {
+            ws_feed(w, a->unread.at, a->unread.len);
+        }
+    }
+    arrival_free(a);
+}
+
+void ws_server_on_adopt(struct shard *s, struct note *n)
+{
+    struct arrival *a = n->arrival;
+
+    n->arrival = NULL;
+    move_in(s, a);
+}
+
+static void send_home(struct handshake *k, const struct identity *who)
+{
+    struct shard *s = k->shard;
+    uint64_t hash = identity_hash(&s->hub->key, who);
+    struct shard *home = hub_home(s->hub, hash);
+    struct arrival *a = arrival_new(k, who, hash);
+    struct note *n;
+
+    a->fd = http_release(k->conn, &a->unread);
+    meter_add(METER_CONNS_WS, -1);
+    if (home == s) {
+        move_in(s, a);
+        return;
+    }
+    n = note_new(s, NOTE_ADOPT);
+    n->arrival = a;
+    shard_post(s, home->number, n, sizeof(*a) + a->unread.len);
+}
+
+/* ---- the door ---- */
+
+void ws_server_refuse(struct handshake *k, int status, const char *why)
+{
+    meter_add(METER_HANDSHAKES_REFUSED, 1);
+    http_end(k->conn);
+    if (status == 426)
+        http_reply_refusal(k->conn, k->head->path, status, why,
+                           BYTES("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"));
+    else if (status == 405)
+        http_reply_refusal(k->conn, k->head->path, status, why, BYTES("Allow: GET\r\n"));
+    else if (status == 401)
+        http_reply_refusal(k->conn, k->head->path, status, why,
+                           BYTES("WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"));
+    else
+        http_reply_error(k->conn, k->head->path, status, why);
+}
+
+bool ws_server_admit(struct handshake *k)
+{
+    struct hub *hub = k->shard->hub;
+
+    if (atomic_load(&hub->draining)) {
+        ws_server_refuse(k, 503, "the server is going down");
+        return false;
+    }
+    if (hub_is_full(hub)) {
+        meter_add(METER_REFUSED_MEMORY, 1);
+        ws_server_refuse(k, 503, "the memory budget (pushca.limits.memory-bytes) is used up");
+        return false;
+    }
+    if (!gate_enter(&hub->sockets)) {
+        meter_add(METER_REFUSED_SOCKETS, 1);
+        ws_server_refuse(k, 503, "all sockets (pushca.pusher.socket-pool-size) are in use");
+        return false;
+    }
+    return true;
+}
+
+/* No Origin: not a browser. */
+static bool origin_is_allowed(const struct handshake *k)
+{
+    const char *const *origin = k->shard->hub->settings->origins;
+    size_t count = http1_field_count(k->head, BYTES("origin"));
+    struct bytes theirs = http1_field(k->head, BYTES("origin"));
+
+    if (!origin || count == 0)
+        return true;
+    for (; *origin && count == 1; origin++) {
+        if (bytes_equal_nocase(bytes_text(*origin), theirs))
+            return true;
+    }
+    return false;
+}
+
+static bool decode_path(struct handshake *k)
+{
+    struct arena *arena = &api_of(k->shard)->arena;
+    size_t len = 0;
+    char *at = arena_alloc(arena, k->head->path.len + 1);
+    const char *slash;
+
+    if (!http1_decode_path(k->head->path, at, &len))
+        return false;
+    k->path = bytes_of(at, len);
+    slash = memrchr(at, '/', len);
+    k->last = slash ? bytes_of(slash + 1, (size_t)(at + len - slash) - 1) : k->path;
+    return true;
+}
+
+/* A client that took the whole answer of REFRESH_TOKEN for its token comes with {"body":"<token>"}.
+   False: it begins like that, and is none. */
+static bool find_token(struct handshake *k, struct bytes *out)
+{
+    static const char *const names[] = {"body"};
+    struct api *api = api_of(k->shard);
+    struct json_value root, body[1];
+    struct problem why;
+    char *text;
+
+    *out = k->last;
+    if (k->last.len == 0 || k->last.at[0] != '{')
+        return true;
+    text = arena_alloc(&api->arena, k->last.len + JSON_PADDING);
+    memcpy(text, k->last.at, k->last.len);
+    memset(text + k->last.len, 0, JSON_PADDING);
+    if (json_parse(api->json, bytes_of(text, k->last.len), &root, &why) ||
+        json_type(root) != JSON_OBJECT)
+        return false;
+    json_pick(root, names, body, 1);
+    if (json_type(body[0]) != JSON_STRING)
+        return false;
+    *out = json_string(body[0]);
+    return true;
+}
+
+static void check_token(struct handshake *k)
+{
+    struct api *api = api_of(k->shard);
+    const struct settings *set = k->shard->hub->settings;
+    struct identity who;
+    struct bytes token;
+
+    if (!find_token(k, &token) || token_check(&set->key, token, clock_wall_ms() / 1000,
+                                              set->body.dimension_bytes, &api->arena, &who)) {
+        ws_server_refuse(k, 401,
+                         "the last segment of the path is not a valid token: ask "
+                         "/open-connection for a new one");
+        return;
+    }
+    if (ws_server_admit(k))
+        send_home(k, &who);
+}
+
+static void on_request(struct http_conn *h, const struct http1_request *r, struct bytes body)
+{
+    struct shard *s = h->handler->context;
+    struct handshake k = {.shard = s, .conn = h, .head = r};
+    struct http1_bad bad;
+
+    (void)body;
+    arena_reset(&api_of(s)->arena);
+    if (!upgrade_check(r, k.accept, &bad))
+        ws_server_refuse(&k, bad.status, bad.why);
+    else if (!origin_is_allowed(&k))
+        ws_server_refuse(&k, 403, "this Origin is not in pushca.pusher.allowed-origins");
+    else if (!decode_path(&k))
+        ws_server_refuse(&k, 400, "the path has a bad percent escape");
+    else if (sign_in_is_meant(&k))
+        sign_in(&k);
+    else
+        check_token(&k);
+}
+
+static void on_error(struct http_conn *h, const struct http1_request *r, int status,
+                     const char *why)
+{
+    meter_add(METER_HANDSHAKES_REFUSED, 1);
+    http_reply_error(h, r ? r->path : (struct bytes){0}, status, why);
+}
+
+static void on_closed(struct http_conn *h)
+{
+    (void)h;
+    meter_add(METER_CONNS_WS, -1);
+}
+
+void ws_server_init(struct api *api)
+{
+    api->door = (struct http_handler){.context = api->shard,
+                                      .on_request = on_request,
+                                      .on_error = on_error,
+                                      .on_closed = on_closed};
+}
+
+void ws_server_on_accept(struct listener *l, int fd)
+{
+    struct shard *s = l->user;
+    struct api *api = api_of(s);
+    struct http_conn *h;
+
+    if (http_open(&s->net, fd, &api->door_limits, &api->door, s->hub->settings->handshake_ms, &h))
+        return;
+    meter_add(METER_CONNS_WS, 1);
+}

@@ -1,0 +1,50 @@
+/*
+ * ws_server - the WebSocket listener: handshakes checked, refused by an HTTP answer or handed to
+ * the client's home shard, and what happens to a client's socket there.
+ *
+ *   accept -> upgrade? -> Origin -> path -> sign-in: answered here (sign_in.h)
+ *                                        \-> token -> gate sockets -> NOTE_ADOPT -> home -> 101
+ *
+ * A place in the gate `sockets` travels with the arrival and is left when the socket has closed.
+ * Owner:   its state is in struct api.      Thread: the shard's.
+ */
+#pragma once
+#include <stdbool.h>
+#include "net/http_conn.h"
+#include "net/listen.h"
+#include "net/ws_conn.h"
+#include "wire/ws.h"
+
+struct api;
+struct arrival;
+struct note;
+struct shard;
+
+/* A handshake on its way through the checks. */
+struct handshake {
+    struct shard *shard;
+    struct http_conn *conn;
+    const struct http1_request *head;
+    struct bytes path; /* percent-decoded once; in the arena */
+    struct bytes last; /* its last segment */
+    char accept[WS_ACCEPT_TEXT + 1];
+};
+
+void ws_server_init(struct api *api);
+void ws_server_on_accept(struct listener *l, int fd);
+
+/* NOTE_ADOPT; takes the arrival. */
+void ws_server_on_adopt(struct shard *s, struct note *n);
+
+/* Of one that found no home: closes its socket. Null is fine. */
+void arrival_free(struct arrival *a);
+
+/* Answers instead of upgrading; the connection ends with it. */
+void ws_server_refuse(struct handshake *k, int status, const char *why);
+
+/* A place in the gate, or the handshake is refused 503 and counted. */
+bool ws_server_admit(struct handshake *k);
+
+/* A socket of this shard is up (after ws_open), is gone. */
+void ws_server_opened(struct shard *s);
+void ws_server_closed(struct shard *s);

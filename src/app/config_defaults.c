@@ -1,0 +1,114 @@
+#include "app/config_defaults.h"
+
+#include <stdio.h>
+#include "base/err.h"
+#include "base/rand.h"
+
+enum {
+    MIB = 1024 * 1024,
+    RESERVE_MIN = 256,
+    HTTP_MIN = 32,
+    OWN_MIN = 64,
+    OWN_FIXED = 32, /* standard streams, signals, libraries */
+    OWN_SHARD = 4,  /* epoll, eventfd, two listeners */
+    MEMORY_MIN = 64 * MIB,
+    SOFT_QUEUE = 65536,
+    NODE_BYTES = 6,
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t most(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+uint32_t config_own_files(const struct settings *s)
+{
+    return most(OWN_MIN, OWN_FIXED + OWN_SHARD * s->shards);
+}
+
+static const char *make_instance_id(struct arena *arena)
+{
+    static const size_t room = sizeof("node-") + (size_t)2 * NODE_BYTES;
+    unsigned char bytes[NODE_BYTES];
+    char *id = arena_alloc(arena, room);
+    struct rand r;
+    int n, i;
+
+    rand_init(&r);
+    rand_fill(&r, bytes, sizeof(bytes));
+    n = snprintf(id, room, "node-");
+    for (i = 0; i < NODE_BYTES; i++)
+        n += snprintf(id + n, room - (size_t)n, "%02x", bytes[i]);
+    return id;
+}
+
+void config_defaults_fill(struct settings *s, const struct config_machine *m, struct arena *arena)
+{
+    uint32_t reserve = least(most(RESERVE_MIN, m->files / 10), m->files / 2);
+    uint32_t own;
+    int64_t memory = m->memory_bytes / 4 * 3;
+
+    if (!s->shards)
+        s->shards = m->cores;
+    own = config_own_files(s);
+    if (!s->sockets)
+        s->sockets = most(1, m->files - reserve);
+    if (!s->http_conns)
+        s->http_conns = reserve > own + HTTP_MIN ? reserve - own : HTTP_MIN;
+    if (!s->memory_bytes)
+        s->memory_bytes = memory > MEMORY_MIN ? memory : MEMORY_MIN;
+    if (!s->instance_id)
+        s->instance_id = make_instance_id(arena);
+    if (!s->net.soft_queue_bytes)
+        s->net.soft_queue_bytes = s->net.queue_bytes < SOFT_QUEUE ? s->net.queue_bytes : SOFT_QUEUE;
+}
+
+void config_relations_check(const struct settings *s, config_complain *complain, void *context)
+{
+    if (s->net.soft_queue_bytes > s->net.queue_bytes)
+        complain(context, "pushca.limits.soft-queue-bytes",
+                 "expected no more than pushca.limits.queue-bytes");
+    if (s->rest_port && s->rest_port == s->ws_port)
+        complain(context, "pushca.pusher.socket-port", "expected another port than server.port");
+}
+
+/* Is a token of the largest identity longer than a request line may be? JSON escapes at most double
+   a dimension; base64 makes four bytes of three; names, times and signature of a token take less
+   than 400 bytes, method and version of the line less than 16. */
+static bool line_is_short(const struct settings *s)
+{
+    size_t token = (2 * s->body.dimension_bytes * DIMENSIONS + 400) / 3 * 4;
+
+    return s->http.line_bytes < token + 16;
+}
+
+void config_doubts_check(const struct settings *s, const struct config_machine *m,
+                         config_doubt *doubt, void *context)
+{
+    uint64_t files = (uint64_t)s->sockets + s->http_conns + config_own_files(s);
+    struct problem p;
+
+    if (files > m->files) {
+        problem_set(&p, ERR_FULL,
+                    "%u sockets and %u HTTP connections need %llu descriptors, the file limit is "
+                    "%u: raise it (ulimit -n, LimitNOFILE=) or lower "
+                    "pushca.pusher.socket-pool-size",
+                    s->sockets, s->http_conns, (unsigned long long)files, m->files);
+        doubt(context, p.text);
+    }
+    if (m->memory_bytes && s->memory_bytes > m->memory_bytes) {
+        problem_set(&p, ERR_FULL,
+                    "pushca.limits.memory-bytes (%lld) is more than this machine or cgroup has "
+                    "(%lld)",
+                    (long long)s->memory_bytes, (long long)m->memory_bytes);
+        doubt(context, p.text);
+    }
+    if (line_is_short(s))
+        doubt(context, "pushca.limits.request-line-bytes is too short for the connection token of "
+                       "a client whose dimensions are all pushca.limits.dimension-bytes long");
+}

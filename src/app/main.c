@@ -1,0 +1,133 @@
+/*
+ * main - the program pushca: what the command line asks for.
+ *
+ * Exit status: 0 done; 1 wrong configuration or cannot start; 2 wrong command line.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "app/config.h"
+#include "app/options.h"
+#include "app/start.h"
+#include "app/token_verify.h"
+#include "base/mem.h"
+
+/* What --secret-hex is checked with: the default of pushca.limits.dimension-bytes. */
+enum { DIMENSION_BYTES = 256 };
+
+static int print(void (*write)(struct buf *out))
+{
+    struct buf text = {0};
+
+    write(&text);
+    fwrite(text.at, 1, text.len, stdout);
+    buf_fini(&text);
+    return 0;
+}
+
+/* Says on standard error what is wrong; null then. */
+static struct config *load(const struct options *o)
+{
+    struct config_sources from = {
+        .file = o->config, .sets = o->sets, .set_count = o->set_count, .environment = environ};
+    struct config *config;
+    struct buf errors = {0};
+
+    if (config_load(&from, &config, &errors)) {
+        fputs("pushca: the configuration is wrong:\n", stderr);
+        fwrite(errors.at, 1, errors.len, stderr);
+    }
+    buf_fini(&errors);
+    return config;
+}
+
+static int check_config(const struct config *config)
+{
+    int i;
+
+    for (i = 0; i < config_note_count(config); i++)
+        fprintf(stderr, "note: %s\n", config_note(config, i));
+    puts("configuration ok");
+    return 0;
+}
+
+static int serve(const struct options *o)
+{
+    struct config *config = load(o);
+    int status;
+
+    if (!config)
+        return 1;
+    if (o->check_config)
+        status = check_config(config);
+    else /* who runs it without a file may be new to it */
+        status = start_run(config,
+                           !config_file(config) && config_settings(config)->log_format == LOG_TEXT);
+    config_free(config);
+    return status;
+}
+
+static int verify_with_hex(const char *hex)
+{
+    size_t len, room = strlen(hex) / 2 + 1;
+    char *secret = mem_alloc(room);
+    struct token_key key;
+    int status = 2;
+
+    if (token_verify_decode(hex, secret, &len) || len < TOKEN_SECRET_MIN) {
+        fprintf(stderr, "pushca: --secret-hex: expected at least %d hexadecimal digits, in pairs\n",
+                2 * TOKEN_SECRET_MIN);
+    } else {
+        key.secret = bytes_of(secret, len);
+        status = token_verify_run(&key, DIMENSION_BYTES, stdin, stdout);
+    }
+    explicit_bzero(secret, room);
+    mem_free(secret);
+    return status;
+}
+
+static int verify(const struct options *o)
+{
+    const struct settings *settings;
+    struct config *config;
+    int status = 2;
+
+    if (o->secret_hex)
+        return verify_with_hex(o->secret_hex);
+    config = load(o);
+    if (!config)
+        return 2;
+    settings = config_settings(config);
+    if (settings->key_is_random)
+        fputs("pushca: token verify needs pushca.coordinator.secret-key or --secret-hex\n", stderr);
+    else
+        status = token_verify_run(&settings->key, settings->body.dimension_bytes, stdin, stdout);
+    config_free(config);
+    return status;
+}
+
+static int run(const struct options *o)
+{
+    if (o->help)
+        return print(options_help);
+    if (o->help_config)
+        return print(config_describe);
+    if (o->version)
+        return puts("pushca " PUSHCA_VERSION) < 0;
+    return o->command == COMMAND_TOKEN_VERIFY ? verify(o) : serve(o);
+}
+
+int main(int argc, char *argv[])
+{
+    struct options options;
+    struct problem why;
+    int status;
+
+    if (options_read(argc, argv, &options, &why)) {
+        fprintf(stderr, "pushca: %s; see pushca --help\n", why.text);
+        return 2;
+    }
+    status = run(&options);
+    options_fini(&options);
+    return status;
+}

@@ -1,0 +1,271 @@
+#include "app/start.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "api/api_shard.h"
+#include "app/config.h"
+#include "app/wire.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "flow/thread.h"
+#include "hub/shard.h"
+#include "net/sock.h"
+
+enum { DRAIN_LOOK_MS = 20 };
+
+/* The two doors: one listening socket per shard each, all on one port. */
+struct door {
+    const char *name, *key;
+    uint16_t port;
+    int *fds;
+};
+
+struct server {
+    const struct settings *settings;
+    struct hub hub;
+    struct door rest, ws;
+    pthread_t *threads;
+};
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static int cannot_listen(const struct settings *set, const struct door *d, enum err e)
+{
+    log_error("cannot listen", LOG_STR("door", d->name), LOG_STR("address", set->address),
+              LOG_NUM("port", d->port), LOG_STR("reason", err_name(e)),
+              LOG_STR("hint", e == ERR_BUSY ? "another process has this port: stop it or choose "
+                                              "another port by the key"
+                              : e == ERR_DENIED
+                                  ? "this port needs more rights: choose one over 1023"
+                              : e == ERR_BAD ? "server.address must be an address of this machine"
+                                             : "see the reason"),
+              LOG_STR("key", d->key));
+    return 1;
+}
+
+/* A first, unshared bind finds out whether the port is free: shared ones would quietly join another
+   process of ours that has it. */
+static enum err door_open(struct door *d, const struct settings *set)
+{
+    uint32_t i;
+    int probe;
+    enum err e = sock_listen(set->address, d->port, false, &probe);
+
+    if (e)
+        return e;
+    d->port = sock_port(probe);
+    sock_close(probe);
+    d->fds = mem_alloc(set->shards * sizeof(*d->fds));
+    for (i = 0; i < set->shards; i++)
+        d->fds[i] = -1;
+    for (i = 0; i < set->shards && !e; i++)
+        e = sock_listen(set->address, d->port, true, &d->fds[i]);
+    return e;
+}
+
+static void door_close(struct door *d, uint32_t shards)
+{
+    uint32_t i;
+
+    for (i = 0; d->fds && i < shards; i++)
+        sock_close(d->fds[i]);
+    mem_free(d->fds);
+    d->fds = NULL;
+}
+
+static void say_notes(const struct config *config)
+{
+    const struct settings *set = config_settings(config);
+    int i;
+
+    for (i = 0; i < config_note_count(config); i++)
+        log_warn("configuration", LOG_STR("note", config_note(config, i)));
+    if (!is_loopback(set->address))
+        log_warn(
+            "open to other machines", LOG_STR("address", set->address),
+            LOG_STR("hint", "the REST API asks for no credentials: put a gateway in front of it"));
+}
+
+static void add_host(struct buf *out, const char *host)
+{
+    bool is_v6 = strchr(host, ':') != NULL;
+
+    buf_printf(out, is_v6 ? "[%s]" : "%s", host);
+}
+
+static void say_ready(const struct server *v)
+{
+    struct buf rest = {0}, ws = {0};
+
+    add_host(&rest, v->settings->address);
+    buf_printf(&rest, ":%u", v->rest.port);
+    add_host(&ws, v->settings->address);
+    buf_printf(&ws, ":%u", v->ws.port);
+    log_info("ready", LOG_VIEW("rest", buf_bytes(&rest)), LOG_VIEW("websocket", buf_bytes(&ws)),
+             LOG_NUM("shards", v->hub.count), LOG_NUM("sockets", v->settings->sockets),
+             LOG_STR("instance", v->settings->instance_id));
+    buf_fini(&rest);
+    buf_fini(&ws);
+}
+
+static void say_welcome(const struct server *v)
+{
+    static const char who[] = "\"workSpaceId\":\"workSpaceMain\",\"accountId\":\"client1@test.ee\"";
+    static const char json[] = "-H 'Content-Type: application/json'";
+    struct buf url = {0};
+
+    buf_printf(&url, "http://");
+    add_host(&url, is_loopback(v->settings->address) ? v->settings->address : "127.0.0.1");
+    buf_printf(&url, ":%u", v->rest.port);
+    printf(
+        "\nPushca is ready. In a second terminal, open a connection and listen:\n\n"
+        "URL=$(curl -s %.*s/open-connection %s -d '{\"client\":{%s,\"deviceId\":\"phone-1\","
+        "\"applicationId\":\"MY_APPLICATION\"}}' | grep -o 'ws://[^\"]*' | head -n 1)\n"
+        "wscat -c \"$URL\"\n\n"
+        "In a third one, send:\n\n"
+        "curl %.*s/send-notification %s -d '{\"filter\":{%s},\"message\":\"Hello dear users!\"}'"
+        "\n\n(wscat comes with apt-get install node-ws, or npm install -g wscat.) Ctrl-C ends the "
+        "server.\n\n",
+        (int)url.len, url.at, json, who, (int)url.len, url.at, json, who);
+    fflush(stdout);
+    buf_fini(&url);
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* True: one came within wait_ms (-1: for ever). */
+static bool signal_came(int fd, int wait_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct signalfd_siginfo info;
+
+    if (poll(&p, 1, wait_ms) <= 0)
+        return false;
+    return read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info);
+}
+
+/* Tells every shard to end and waits for their threads; another signal meanwhile cuts it short. */
+static void drain(struct server *v, int signals, uint32_t threads)
+{
+    uint32_t i;
+
+    log_info("draining", LOG_NUM("sockets", meter_sum(METER_SOCKETS)));
+    atomic_store(&v->hub.draining, true);
+    hub_tell(&v->hub, NOTE_DRAIN);
+    for (i = 0; i < threads; i++)
+        while (pthread_tryjoin_np(v->threads[i], NULL) == EBUSY)
+            if (signal_came(signals, DRAIN_LOOK_MS))
+                hub_tell(&v->hub, NOTE_DRAIN);
+}
+
+static uint32_t start_threads(struct server *v)
+{
+    uint32_t i;
+
+    v->threads = mem_alloc(v->hub.count * sizeof(*v->threads));
+    for (i = 0; i < v->hub.count; i++) {
+        char name[24];
+
+        snprintf(name, sizeof(name), "shard-%u", i);
+        if (thread_start(&v->threads[i], name, shard_run, v->hub.shards[i]))
+            break;
+    }
+    return i;
+}
+
+/* Doors, shards and listeners; everything opened so far is closed by the caller. */
+static int open_all(struct server *v)
+{
+    const struct settings *set = v->settings;
+    uint32_t i;
+    enum err e = door_open(&v->rest, set);
+
+    if (e)
+        return cannot_listen(set, &v->rest, e);
+    e = door_open(&v->ws, set);
+    if (e)
+        return cannot_listen(set, &v->ws, e);
+    wire(&v->hub);
+    e = hub_open(&v->hub, set);
+    for (i = 0; !e && i < v->hub.count; i++) {
+        e = api_open(v->hub.shards[i], v->rest.fds[i], v->ws.fds[i]);
+        v->rest.fds[i] = -1; /* taken, also when it failed */
+        v->ws.fds[i] = -1;
+    }
+    if (!e)
+        return 0;
+    log_error("cannot start", LOG_STR("reason", err_name(e)),
+              LOG_STR("hint", "the system refused memory or descriptors: see ulimit -n"));
+    return 1;
+}
+
+static void close_all(struct server *v)
+{
+    uint32_t i;
+
+    for (i = 0; i < v->hub.count; i++)
+        api_close(v->hub.shards[i]);
+    hub_close(&v->hub);
+    door_close(&v->rest, v->settings->shards);
+    door_close(&v->ws, v->settings->shards);
+    mem_free(v->threads);
+}
+
+static void serve(struct server *v, int signals, bool greet)
+{
+    uint32_t threads = start_threads(v);
+
+    if (threads == v->hub.count) {
+        atomic_store(&v->hub.ready, true);
+        say_ready(v);
+        if (greet)
+            say_welcome(v);
+        while (!signal_came(signals, -1))
+            ;
+    } else {
+        log_error("cannot start", LOG_STR("reason", "the system refused a thread"));
+    }
+    drain(v, signals, threads);
+}
+
+int start_run(const struct config *config, bool greet)
+{
+    struct server v = {.settings = config_settings(config)};
+    int signals = open_signals();
+    int status;
+
+    v.rest = (struct door){"rest", "server.port", v.settings->rest_port, NULL};
+    v.ws = (struct door){"websocket", "pushca.pusher.socket-port", v.settings->ws_port, NULL};
+    log_setup(v.settings->log_level, v.settings->log_format);
+    say_notes(config);
+    status = open_all(&v);
+    if (!status) {
+        serve(&v, signals, greet);
+        status = atomic_load(&v.hub.ready) ? 0 : 1;
+        log_info("stopped", LOG_NUM("status", status));
+    }
+    close_all(&v);
+    close(signals);
+    return status;
+}

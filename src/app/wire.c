@@ -1,0 +1,31 @@
+#include "app/wire.h"
+
+#include "api/api_shard.h"
+#include "api/ws_server.h"
+#include "app/drain.h"
+#include "hub/ask.h"
+#include "hub/delivery.h"
+#include "hub/fanout.h"
+
+static void on_ready(void *shard, uint64_t tag, uint32_t events)
+{
+    struct shard *s = shard;
+
+    if (!api_on_ready(s, tag))
+        net_on_ready(&s->net, tag, events);
+}
+
+void wire(struct hub *h)
+{
+    h->on_note[NOTE_ADOPT] = ws_server_on_adopt;
+    h->on_note[NOTE_DELIVER] = fanout_on_deliver;
+    h->on_note[NOTE_ACKED] = delivery_on_acked;
+    h->on_note[NOTE_OUTCOME] = ask_on_outcome;
+    h->on_note[NOTE_FIND] = fanout_on_find;
+    h->on_note[NOTE_COUNT] = fanout_on_count;
+    h->on_note[NOTE_COUNTED] = fanout_on_counted;
+    h->on_note[NOTE_PICK] = fanout_on_pick;
+    h->on_note[NOTE_DRAIN] = drain_on_note;
+    h->on_ready = on_ready;
+    h->discard = arrival_free;
+}

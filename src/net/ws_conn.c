@@ -1,0 +1,255 @@
+#include "net/ws_conn.h"
+
+#include <string.h>
+#include "base/mem.h"
+#include "base/meter.h"
+#include "wire/upgrade.h"
+
+static void on_bytes(struct conn *c, char *at, size_t len);
+static void on_timer(struct conn *c);
+static void on_stalled(struct conn *c);
+static void on_closed(struct conn *c);
+
+static const struct conn_ops ops_of_ws = {on_bytes, on_timer, on_stalled, on_closed};
+
+static int64_t now_ms(const struct ws_conn *w)
+{
+    return w->conn->net->loop->now_ms;
+}
+
+static struct frame *frame_of(const char *at, size_t len)
+{
+    struct frame *f = frame_new(FRAME_ANSWER, len);
+
+    memcpy(f->at, at, len);
+    return f;
+}
+
+static struct frame *close_frame(uint16_t code, struct bytes reason)
+{
+    char at[WS_HEADER_MAX + WS_CONTROL_MAX];
+
+    if (code == WS_CLOSE_NONE)
+        return frame_of(at, ws_write_header(at, WS_CLOSE, 0));
+    return frame_of(at, ws_write_close(at, code, reason));
+}
+
+/* Our Close goes out, behind what is queued when there is room for that. Takes f. */
+static void push_close(struct ws_conn *w, struct frame *f, bool now)
+{
+    w->closing = true;
+    if (now || conn_push(w->conn, f))
+        conn_push_last(w->conn, f);
+    frame_unref(f);
+}
+
+/* The last word: a Close in place of all that the peer did not take. */
+static void give_up(struct ws_conn *w, enum meter reason)
+{
+    meter_add(reason, 1);
+    push_close(w, close_frame(WS_CLOSE_TRY_LATER, BYTES("the connection does not keep up")), true);
+    conn_finish(w->conn);
+}
+
+struct frame *ws_frame(enum frame_class class, enum ws_opcode opcode, struct bytes first,
+                       struct bytes second)
+{
+    char head[WS_HEADER_MAX];
+    size_t head_len = ws_write_header(head, opcode, (uint64_t)first.len + second.len);
+    struct frame *f = frame_new(class, head_len + first.len + second.len);
+
+    memcpy(f->at, head, head_len);
+    if (first.len)
+        memcpy(f->at + head_len, first.at, first.len);
+    if (second.len)
+        memcpy(f->at + head_len + first.len, second.at, second.len);
+    return f;
+}
+
+bool ws_is_open(const struct ws_conn *w)
+{
+    return !w->closing && conn_is_open(w->conn);
+}
+
+enum err ws_push(struct ws_conn *w, struct frame *f)
+{
+    enum err e;
+
+    if (!ws_is_open(w))
+        return ERR_GONE;
+    e = conn_push(w->conn, f);
+    if (e == ERR_FULL)
+        give_up(w, METER_CLOSED_SLOW);
+    return e;
+}
+
+void ws_close(struct ws_conn *w, uint16_t code, struct bytes reason, bool now)
+{
+    if (!ws_is_open(w))
+        return;
+    push_close(w, close_frame(code, reason), now);
+    conn_arm(w->conn, now_ms(w) + w->conn->net->limits->close_wait_ms);
+}
+
+struct ws_conn *ws_of(struct conn *c)
+{
+    return c->ops == &ops_of_ws ? c->user : NULL;
+}
+
+/* Takes f. A queue that is over its limit closed the socket, and that was counted. */
+static void push_own(struct ws_conn *w, struct frame *f)
+{
+    enum err e = ws_push(w, f);
+
+    (void)e;
+    frame_unref(f);
+}
+
+static void on_message(struct ws_conn *w, const struct ws_message *m)
+{
+    if (m->opcode == WS_CLOSE) {
+        if (!w->closing)
+            push_close(w, close_frame(m->close_code, (struct bytes){NULL, 0}), false);
+        conn_finish(w->conn);
+    } else if (w->closing) {
+        return; /* said after our Close, or on the way when we sent it: nobody listens any more */
+    } else if (m->opcode == WS_PING) {
+        push_own(w, ws_frame(FRAME_ANSWER, WS_PONG, m->payload, (struct bytes){NULL, 0}));
+    } else if (m->opcode != WS_PONG) {
+        w->ops->on_message(w, m->opcode, m->payload);
+    }
+}
+
+/* The reader lost its place: say why, and hear no more. */
+static void on_violation(struct ws_conn *w, uint16_t code)
+{
+    if (!w->closing) {
+        meter_add(METER_CLOSED_PROTOCOL, 1);
+        push_close(w, close_frame(code, (struct bytes){NULL, 0}), false);
+    }
+    conn_finish(w->conn);
+}
+
+/* Any message may end the conn; what follows is then left unread. */
+static void read_messages(struct ws_conn *w, char *at, size_t len)
+{
+    struct ws_message m;
+    uint16_t code;
+
+    while (conn_is_open(w->conn)) {
+        switch (ws_read(&w->reader, &w->settings->limits, &at, &len, &m, &code)) {
+        case WS_MORE:
+            return;
+        case WS_BAD:
+            on_violation(w, code);
+            return;
+        case WS_MESSAGE:
+            on_message(w, &m);
+            break;
+        }
+    }
+}
+
+void ws_feed(struct ws_conn *w, char *at, size_t len)
+{
+    char *copy;
+
+    if (len == 0)
+        return;
+    /* A handshake with bytes behind it is rare: a padded copy costs less than a rule for callers.
+     */
+    copy = mem_alloc(len + WS_PADDING);
+    memcpy(copy, at, len);
+    w->heard = true;
+    read_messages(w, copy, len);
+    mem_free(copy);
+}
+
+static void on_bytes(struct conn *c, char *at, size_t len)
+{
+    struct ws_conn *w = c->user;
+
+    w->heard = true;
+    if (len > 0)
+        read_messages(w, at, len);
+    else if (w->closing)
+        conn_finish(c);
+    else
+        conn_close(c, CONN_END_PEER);
+}
+
+static void arm_ping(struct ws_conn *w, int64_t wait_ms)
+{
+    conn_arm(w->conn, now_ms(w) + (wait_ms > 0 ? wait_ms : 1));
+}
+
+static void ping(struct ws_conn *w)
+{
+    struct bytes nothing = {NULL, 0};
+
+    w->heard = false;
+    w->awaiting_pong = true;
+    conn_arm(w->conn, now_ms(w) + w->settings->pong_wait_ms);
+    push_own(w, ws_frame(FRAME_ANSWER, WS_PING, nothing, nothing));
+}
+
+/* The deadline is, in this order: the end of the close handshake, a pong's, the next ping's.
+   Whoever is behind is not asked for signs of life, which would queue up as well: the stall rule
+   has it. */
+static void on_timer(struct conn *c)
+{
+    struct ws_conn *w = c->user;
+    bool behind = conn_is_behind(c);
+
+    if (w->closing) {
+        conn_finish(c);
+    } else if (w->awaiting_pong) {
+        w->awaiting_pong = false;
+        if (w->heard || behind) {
+            arm_ping(w, w->settings->ping_interval_ms - w->settings->pong_wait_ms);
+        } else {
+            meter_add(METER_CLOSED_SILENT, 1);
+            conn_close(c, CONN_END_STALLED);
+        }
+    } else if (behind) {
+        arm_ping(w, w->settings->ping_interval_ms);
+    } else {
+        ping(w);
+    }
+}
+
+static void on_stalled(struct conn *c)
+{
+    struct ws_conn *w = c->user;
+
+    if (w->closing)
+        conn_close(c, CONN_END_STALLED);
+    else
+        give_up(w, METER_CLOSED_STALLED);
+}
+
+static void on_closed(struct conn *c)
+{
+    struct ws_conn *w = c->user;
+
+    ws_reader_fini(&w->reader);
+    w->ops->on_closed(w);
+}
+
+enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
+                 const struct ws_settings *settings, const struct ws_ops *ops, struct rand *rand)
+{
+    struct buf answer = {0};
+    enum err e;
+
+    *w = (struct ws_conn){.ops = ops, .settings = settings};
+    e = conn_open(n, fd, &ops_of_ws, w, &w->conn);
+    if (e)
+        return e;
+    ws_reader_init(&w->reader);
+    upgrade_write(&answer, accept);
+    arm_ping(w, 1 + (int64_t)rand_below(rand, (uint64_t)settings->ping_interval_ms));
+    push_own(w, frame_of(answer.at, answer.len));
+    buf_fini(&answer);
+    return ERR_OK;
+}

@@ -1,0 +1,177 @@
+#include "wire/http1_syntax.h"
+
+/*
+ * One function per state. It looks at one byte, which is then taken, and says what is wrong with it
+ * or null.
+ *
+ *   SIZE -> [SPACE] -> [EXTENSION] -> SIZE_LF -+-> DATA -> DATA_CR -> DATA_LF -> SIZE ...
+ *                                              |
+ *                     size 0: TRAILER_START <--+
+ *                     TRAILER_START -> TRAILER -> TRAILER_LF -> TRAILER_START ...
+ *                     TRAILER_START -> END_LF -> ENDED
+ */
+enum chunk_state {
+    SIZE,
+    SPACE, /* allowed only before an extension */
+    EXTENSION,
+    SIZE_LF,
+    DATA_CR,
+    DATA_LF,
+    TRAILER_START,
+    TRAILER,
+    TRAILER_LF,
+    END_LF,
+    DATA, /* not byte by byte */
+    ENDED,
+};
+
+enum { EXTENSION_MOST = 4096, TRAILER_MOST = 4096, SIZE_DIGITS_MOST = 16 };
+
+static const char no_lf[] = "a CR in the chunked body stands without its LF";
+static const char long_trailer[] = "the trailer of the chunked body is longer than 4096 bytes";
+
+static const char *behind_size(struct http1_chunks *c, char byte)
+{
+    if (byte == '\r') {
+        c->state = SIZE_LF;
+        return NULL;
+    }
+    if (byte != ';' && byte != ' ' && byte != '\t')
+        return "a chunk size is not a hexadecimal number";
+    if (c->extension++ == EXTENSION_MOST)
+        return "the chunk extensions are longer than 4096 bytes";
+    c->state = byte == ';' ? EXTENSION : SPACE;
+    return NULL;
+}
+
+static const char *on_size(struct http1_chunks *c, char byte)
+{
+    int digit = http1_hex(byte);
+
+    if (digit < 0)
+        return c->digits > 0 ? behind_size(c, byte) : "a chunk does not begin with its size";
+    if (c->digits++ == SIZE_DIGITS_MOST)
+        return "a chunk size has more than 16 digits";
+    c->left = c->left << 4 | (uint64_t)digit;
+    return NULL;
+}
+
+static const char *on_space(struct http1_chunks *c, char byte)
+{
+    if (byte == '\r')
+        return "white space follows a chunk size";
+    return behind_size(c, byte);
+}
+
+static const char *on_extension(struct http1_chunks *c, char byte)
+{
+    if (byte == '\r') {
+        c->state = SIZE_LF;
+        return NULL;
+    }
+    if (!http1_is(byte, HTTP1_VALUE))
+        return "a chunk extension holds a control character";
+    if (c->extension++ == EXTENSION_MOST)
+        return "the chunk extensions are longer than 4096 bytes";
+    return NULL;
+}
+
+static const char *on_size_lf(struct http1_chunks *c, char byte)
+{
+    c->state = c->left > 0 ? DATA : TRAILER_START;
+    return byte == '\n' ? NULL : no_lf;
+}
+
+static const char *on_data_cr(struct http1_chunks *c, char byte)
+{
+    c->state = DATA_LF;
+    return byte == '\r' ? NULL : "a chunk is longer than its size says";
+}
+
+static const char *on_data_lf(struct http1_chunks *c, char byte)
+{
+    c->state = SIZE;
+    c->digits = 0;
+    return byte == '\n' ? NULL : no_lf;
+}
+
+static const char *on_trailer_start(struct http1_chunks *c, char byte)
+{
+    if (byte == '\r') {
+        c->state = END_LF;
+        return NULL;
+    }
+    c->state = TRAILER;
+    if (!http1_is(byte, HTTP1_TOKEN))
+        return "a trailer line does not begin with a field name";
+    return c->trailer++ == TRAILER_MOST ? long_trailer : NULL;
+}
+
+static const char *on_trailer(struct http1_chunks *c, char byte)
+{
+    if (byte == '\r')
+        c->state = TRAILER_LF;
+    else if (!http1_is(byte, HTTP1_VALUE))
+        return "a trailer line holds a control character";
+    return c->trailer++ == TRAILER_MOST ? long_trailer : NULL;
+}
+
+static const char *on_trailer_lf(struct http1_chunks *c, char byte)
+{
+    c->state = TRAILER_START;
+    if (byte != '\n')
+        return no_lf;
+    return c->trailer++ == TRAILER_MOST ? long_trailer : NULL;
+}
+
+static const char *on_end_lf(struct http1_chunks *c, char byte)
+{
+    c->state = ENDED;
+    return byte == '\n' ? NULL : no_lf;
+}
+
+static const char *(*const steps[])(struct http1_chunks *c, char byte) = {
+    [SIZE] = on_size,
+    [SPACE] = on_space,
+    [EXTENSION] = on_extension,
+    [SIZE_LF] = on_size_lf,
+    [DATA_CR] = on_data_cr,
+    [DATA_LF] = on_data_lf,
+    [TRAILER_START] = on_trailer_start,
+    [TRAILER] = on_trailer,
+    [TRAILER_LF] = on_trailer_lf,
+    [END_LF] = on_end_lf,
+};
+
+static struct bytes take_data(struct http1_chunks *c, struct bytes *in)
+{
+    size_t n = c->left < in->len ? (size_t)c->left : in->len;
+    struct bytes data = bytes_of(in->at, n);
+
+    *in = bytes_of(in->at + n, in->len - n);
+    c->left -= n;
+    if (c->left == 0)
+        c->state = DATA_CR;
+    return data;
+}
+
+enum http1_result http1_read_chunk(struct http1_chunks *c, struct bytes *in, struct bytes *data,
+                                   struct http1_bad *bad)
+{
+    *data = (struct bytes){NULL, 0};
+    while (in->len > 0 && c->state != ENDED) {
+        const char *why;
+
+        if (c->state == DATA) {
+            *data = take_data(c, in);
+            return HTTP1_MORE;
+        }
+        why = steps[c->state](c, in->at[0]);
+        if (why) {
+            (void)http1_refuse(bad, why == long_trailer ? 431 : 400, why);
+            return HTTP1_BAD;
+        }
+        *in = bytes_of(in->at + 1, in->len - 1);
+    }
+    return c->state == ENDED ? HTTP1_DONE : HTTP1_MORE;
+}

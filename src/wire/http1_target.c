@@ -1,0 +1,104 @@
+#include "wire/http1_syntax.h"
+
+/* [v6 address]; *len is its length with the brackets. */
+static bool is_bracketed(struct bytes b, size_t *len)
+{
+    const char *end = memchr(b.at, ']', b.len);
+
+    if (!end || end == b.at + 1)
+        return false;
+    for (const char *at = b.at + 1; at < end; at++) {
+        if (http1_hex(*at) < 0 && *at != ':' && *at != '.')
+            return false;
+    }
+    *len = (size_t)(end - b.at) + 1;
+    return true;
+}
+
+bool http1_is_host(struct bytes b)
+{
+    size_t i = 0;
+
+    if (b.len > 0 && b.at[0] == '[') {
+        if (!is_bracketed(b, &i))
+            return false;
+    } else {
+        while (i < b.len && http1_is(b.at[i], HTTP1_HOST))
+            i++;
+    }
+    if (i == b.len)
+        return true;
+    if (b.at[i] != ':')
+        return false;
+    for (i++; i < b.len; i++) {
+        if (b.at[i] < '0' || b.at[i] > '9')
+            return false;
+    }
+    return true;
+}
+
+/* From "http://host/path?query" to "/path?query"; what is left may lack the path. */
+static bool drop_authority(struct bytes *target)
+{
+    struct bytes scheme, rest;
+    size_t len = 0;
+
+    if (!bytes_cut(*target, BYTES("://"), &scheme, &rest))
+        return false;
+    if (!bytes_equal_nocase(scheme, BYTES("http")) && !bytes_equal_nocase(scheme, BYTES("https")))
+        return false;
+    while (len < rest.len && rest.at[len] != '/' && rest.at[len] != '?')
+        len++;
+    if (len == 0 || rest.at[0] == ':' || !http1_is_host(bytes_of(rest.at, len)))
+        return false;
+    *target = bytes_of(rest.at + len, rest.len - len);
+    return true;
+}
+
+bool http1_read_target(struct http1_request *r, struct http1_bad *bad)
+{
+    struct bytes rest = r->target;
+
+    if (!http1_all(rest, HTTP1_TARGET))
+        return http1_refuse(bad, 400,
+                            "the target holds '#' or a byte that must be percent-encoded: a "
+                            "control character, or one outside ASCII");
+    if (bytes_equal(rest, BYTES("*"))) {
+        if (r->method != HTTP1_OPTIONS)
+            return http1_refuse(bad, 400, "the target * is for OPTIONS alone");
+        r->path = rest;
+        return true;
+    }
+    if (!bytes_starts(rest, BYTES("/")) && !drop_authority(&rest))
+        return http1_refuse(bad, 400,
+                            "the target is neither a path that begins with / nor an "
+                            "absolute http or https address");
+    (void)bytes_cut(rest, BYTES("?"), &r->path, &r->query);
+    if (r->path.len == 0)
+        r->path = BYTES("/");
+    return true;
+}
+
+bool http1_decode_path(struct bytes path, char *out, size_t *len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < path.len; i++) {
+        int high, low;
+
+        if (path.at[i] != '%') {
+            out[n++] = path.at[i];
+            continue;
+        }
+        if (path.len - i < 3)
+            return false;
+        high = http1_hex(path.at[i + 1]);
+        low = http1_hex(path.at[i + 2]);
+        if (high < 0 || low < 0 || (high == 0 && low == 0))
+            return false;
+        out[n++] = (char)(high * 16 + low);
+        i += 2;
+    }
+    *len = n;
+    return true;
+}

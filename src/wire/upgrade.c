@@ -1,0 +1,48 @@
+#include "wire/upgrade.h"
+
+static bool refuse(struct http1_bad *bad, int status, const char *why)
+{
+    *bad = (struct http1_bad){status, why};
+    return false;
+}
+
+static bool is_upgrade(const struct http1_request *r)
+{
+    return r->minor >= 1 && http1_list_has(r, BYTES("connection"), BYTES("upgrade")) &&
+           http1_list_has(r, BYTES("upgrade"), BYTES("websocket"));
+}
+
+bool upgrade_check(const struct http1_request *r, char accept[WS_ACCEPT_TEXT + 1],
+                   struct http1_bad *bad)
+{
+    static const struct bytes version = {"sec-websocket-version", 21};
+    static const struct bytes key = {"sec-websocket-key", 17};
+
+    if (r->method != HTTP1_GET)
+        return refuse(bad, 405, "a WebSocket handshake is a GET request");
+    if (!is_upgrade(r))
+        return refuse(bad, 426,
+                      "this address speaks WebSocket: Connection: Upgrade and Upgrade: "
+                      "websocket are expected");
+    if (http1_field_count(r, version) > 1)
+        return refuse(bad, 400, "Sec-WebSocket-Version is given more than once");
+    if (!bytes_equal(http1_field(r, version), BYTES("13")))
+        return refuse(bad, 426, "Sec-WebSocket-Version must be 13");
+    if (http1_field_count(r, key) != 1)
+        return refuse(bad, 400, "exactly one Sec-WebSocket-Key is expected");
+    if (!ws_accept_key(http1_field(r, key), accept))
+        return refuse(bad, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
+    if (r->chunked || (r->has_length && r->length > 0))
+        return refuse(bad, 400, "a WebSocket handshake has no body");
+    return true;
+}
+
+void upgrade_write(struct buf *out, const char *accept)
+{
+    buf_add(out, BYTES("HTTP/1.1 101 Switching Protocols\r\n"
+                       "Upgrade: websocket\r\n"
+                       "Connection: Upgrade\r\n"
+                       "Sec-WebSocket-Accept: "));
+    buf_add(out, bytes_text(accept));
+    buf_add(out, BYTES("\r\n\r\n"));
+}

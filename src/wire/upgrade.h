@@ -1,0 +1,19 @@
+/*
+ * upgrade - is this HTTP request a proper WebSocket opening handshake, and what answers it?
+ *
+ * Standard: RFC 6455, sections 4.2.1 and 4.2.2. No extension and no subprotocol is accepted.
+ * Thread:   any. Pure.
+ */
+#pragma once
+#include <stdbool.h>
+#include "base/buf.h"
+#include "wire/http1.h"
+#include "wire/ws.h"
+
+/* True: key receives Sec-WebSocket-Accept. False: bad->status is 400, 405 (not GET), or 426 (not an
+   upgrade to version 13: the answer needs "Upgrade: websocket", "Sec-WebSocket-Version: 13"). */
+bool upgrade_check(const struct http1_request *r, char accept[WS_ACCEPT_TEXT + 1],
+                   struct http1_bad *bad);
+
+/* Appends the whole 101 answer. */
+void upgrade_write(struct buf *out, const char *accept);
