@@ -58,6 +58,7 @@ void buf_printf(struct buf *b, const char *format, ...)
 
 void buf_drop(struct buf *b, size_t n)
 {
+    DCHECK(n <= b->len);
     b->len -= n;
     if (b->len && n)
         memmove(b->at, b->at + n, b->len);

@@ -43,5 +43,6 @@ bool bytes_equal_nocase(struct bytes a, struct bytes b);
 /* Without the spaces and tabs at both ends. */
 struct bytes bytes_trim(struct bytes b);
 
-/* Splits at the first separator. False when there is none: then *head is all of b and *tail empty. */
+/* Splits at the first separator, which is not empty. False when there is none: then *head is all of
+   b and *tail empty. */
 bool bytes_cut(struct bytes b, struct bytes separator, struct bytes *head, struct bytes *tail);

@@ -1,12 +1,13 @@
 #include "base/clock.h"
 
 #include <time.h>
+#include "base/check.h"
 
 static int64_t read_ms(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(clock, &t);
+    CHECK(clock_gettime(clock, &t) == 0);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 

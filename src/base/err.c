@@ -50,6 +50,23 @@ enum err err_from_errno(int number)
     }
 }
 
+/* Takes a UTF-8 sequence that misses its end off the end of text: at most three bytes, so that
+   bytes which are no UTF-8 cannot take the rest with them. */
+static void drop_torn_end(char *text, size_t len)
+{
+    size_t have;
+
+    for (have = 1; have <= 3 && have <= len; have++) {
+        unsigned char c = (unsigned char)text[len - have];
+
+        if ((c & 0xc0) == 0x80)
+            continue;
+        if (c >= 0xc0 && have < (c < 0xe0 ? 2U : c < 0xf0 ? 3U : 4U))
+            text[len - have] = 0;
+        return;
+    }
+}
+
 enum err problem_set(struct problem *p, enum err code, const char *format, ...)
 {
     va_list args;
@@ -59,15 +76,9 @@ enum err problem_set(struct problem *p, enum err code, const char *format, ...)
     va_start(args, format);
     n = vsnprintf(p->text, sizeof(p->text), format, args);
     va_end(args);
-    if (n >= (int)sizeof(p->text)) {
-        size_t end = sizeof(p->text) - 1;
-
-        /* Step back over a sequence that was cut: continuation bytes, then their lead. */
-        while (end && ((unsigned char)p->text[end - 1] & 0xc0) == 0x80)
-            end--;
-        if (end && (unsigned char)p->text[end - 1] >= 0xc0)
-            end--;
-        p->text[end] = 0;
-    }
+    if (n < 0)
+        p->text[0] = 0;
+    else if ((size_t)n >= sizeof(p->text))
+        drop_torn_end(p->text, sizeof(p->text) - 1);
     return code;
 }

@@ -1,7 +1,7 @@
 /*
  * hash - SipHash-1-3 with a key of our own, so that outsiders cannot choose collisions.
  *
- * Standard: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", with 1 and 3 rounds.
+ * Standard: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF"; rounds: 1, 3.
  * Owner:    nobody.      Thread: any.
  */
 #pragma once
@@ -14,10 +14,12 @@ struct hash_key {
 
 uint64_t hash_bytes(const struct hash_key *key, struct bytes b);
 
-/* Folds one more value into a hash: for tuples of hashes or pointers. */
+/* Folds one more value into a hash: for tuples of hashes, pointers or numbers. a is scattered
+   before b comes in, so that neighbouring values do not cancel each other out. */
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 {
-    uint64_t x = (a ^ (b + 0x9e3779b97f4a7c15U + (a << 6) + (a >> 2))) * 0xbf58476d1ce4e5b9U;
+    uint64_t x = (a ^ (a >> 32)) * 0x9e3779b97f4a7c15U;
 
+    x = ((x ^ (x >> 29)) + b + 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U;
     return x ^ (x >> 31);
 }

@@ -2,7 +2,7 @@
  * list - intrusive doubly linked list; a ring through its head.
  *
  * Owner:   the objects that embed the links.      Thread: theirs.
- * Cost:    every operation O(1) but list_count.
+ * Cost:    every operation O(1).
  */
 #pragma once
 #include <stdbool.h>

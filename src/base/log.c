@@ -3,9 +3,13 @@
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/check.h"
 #include "base/clock.h"
 
-enum { LINE_BYTES = 4096 };
+enum {
+    LINE_BYTES = 4096,
+    TAIL_BYTES = 16, /* a closing quote, the word that something was cut, the end of the line */
+};
 
 static enum log_level least_level = LOG_INFO;
 static enum log_format line_format = LOG_TEXT;
@@ -19,17 +23,21 @@ void log_setup(enum log_level least, enum log_format format)
     line_format = format;
 }
 
-/* A line under construction; what does not fit is left out. Two bytes are kept for its end. */
+/* A line under construction. Past TAIL_BYTES before its end only tail() writes. */
 struct line {
     char at[LINE_BYTES];
     size_t len;
+    bool cut; /* something did not fit: nothing but the tail may follow */
 };
 
 static void add(struct line *l, const char *text, size_t len)
 {
-    if (l->len + len > LINE_BYTES - 3)
+    if (l->cut || l->len + len > LINE_BYTES - TAIL_BYTES) {
+        l->cut = true;
         return;
-    memcpy(l->at + l->len, text, len);
+    }
+    if (len)
+        memcpy(l->at + l->len, text, len);
     l->len += len;
 }
 
@@ -38,22 +46,86 @@ static void add_text(struct line *l, const char *text)
     add(l, text, strlen(text));
 }
 
-/* Only what is printable ASCII stands for itself: nothing can forge a line or a terminal command.
- */
-static void add_escaped(struct line *l, struct bytes b)
+static void tail(struct line *l, const char *text)
 {
+    size_t len = strlen(text);
+
+    DCHECK(len <= LINE_BYTES - l->len);
+    memcpy(l->at + l->len, text, len);
+    l->len += len;
+}
+
+/* Of the UTF-8 sequence that starts with this byte; 0 when none does. */
+static size_t sequence_bytes(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first < 0xc0 || first > 0xf7)
+        return 0;
+    return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* The character b starts with (RFC 3629); returns its length, 0 when these bytes are no UTF-8. */
+static size_t decode(struct bytes b, uint32_t *character)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char first = (unsigned char)b.at[0];
+    size_t len = sequence_bytes(first), i;
+    uint32_t c = len == 1 ? first : first & (0x7fU >> len);
+
+    if (len == 0 || len > b.len)
+        return 0;
+    for (i = 1; i < len; i++) {
+        unsigned char next = (unsigned char)b.at[i];
+
+        if ((next & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (next & 0x3f);
+    }
+    if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+        return 0;
+    *character = c;
+    return len;
+}
+
+/* Controls, line ends, and what is invisible or reorders its neighbours: never shown as it is, so
+   that no value can forge a line, drive a terminal or look like another. All below 0x10000. */
+static bool is_hidden(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {{0, 0x1f},        {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
+                  {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff}};
     size_t i;
 
-    for (i = 0; i < b.len; i++) {
-        unsigned char c = (unsigned char)b.at[i];
-        char code[8];
+    for (i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+        if (c >= hidden[i].first && c <= hidden[i].last)
+            return true;
+    return false;
+}
 
-        if (c == '"' || c == '\\')
+/* A character goes in whole, as itself or escaped, or cuts the line. A byte that is no UTF-8
+   becomes \xff in text, and in JSON, which has no word for it, the replacement character. */
+static void add_escaped(struct line *l, struct bytes b)
+{
+    char code[8];
+    uint32_t c = 0;
+    size_t used;
+
+    for (; b.len && !l->cut; b.at += used, b.len -= used) {
+        used = decode(b, &c);
+        if (used == 0 && line_format == LOG_JSON)
+            add_text(l, "\\ufffd");
+        else if (used == 0)
+            add(l, code,
+                (size_t)snprintf(code, sizeof(code), "\\x%02x", (unsigned)(unsigned char)b.at[0]));
+        else if (is_hidden(c))
+            add(l, code, (size_t)snprintf(code, sizeof(code), "\\u%04x", (unsigned)c & 0xffff));
+        else if (c == '"' || c == '\\')
             add(l, (char[]){'\\', (char)c}, 2);
-        else if (c >= 0x20 && c < 0x7f)
-            add(l, (const char *)&c, 1);
         else
-            add(l, code, (size_t)snprintf(code, sizeof(code), "\\u%04x", c));
+            add(l, b.at, used);
+        used += used == 0;
     }
 }
 
@@ -70,20 +142,29 @@ static bool needs_quotes(struct bytes b)
     return b.len == 0;
 }
 
-static void add_value(struct line *l, const struct log_field *f)
+/* A field that does not fit is left out, but of a text the beginning stays. */
+static void add_field(struct line *l, const struct log_field *f)
 {
+    bool json = line_format == LOG_JSON, text = f->kind == LOG_FIELD_TEXT;
+    bool quoted = text && (json || needs_quotes(f->text));
+    size_t before = l->len;
     char number[24];
 
-    if (f->kind == LOG_FIELD_NUMBER) {
+    add_text(l, json ? ",\"" : " ");
+    add_text(l, f->key);
+    add_text(l, json ? "\":" : "=");
+    if (quoted)
+        add_text(l, "\"");
+    if (!text) {
         snprintf(number, sizeof(number), "%lld", (long long)f->number);
         add_text(l, number);
-    } else if (line_format == LOG_JSON || needs_quotes(f->text)) {
-        add_text(l, "\"");
-        add_escaped(l, f->text);
-        add_text(l, "\"");
-    } else {
-        add(l, f->text.at, f->text.len);
     }
+    if (l->cut)
+        l->len = before;
+    else if (text)
+        add_escaped(l, f->text);
+    if (quoted && l->len > before)
+        tail(l, "\"");
 }
 
 static void add_time(struct line *l)
@@ -114,20 +195,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     add_text(&l, json ? "\",\"event\":\"" : " ");
     add_text(&l, event);
     add_text(&l, json ? "\"" : "");
-    for (; fields->key; fields++) {
-        size_t before = l.len;
-
-        add_text(&l, json ? ",\"" : " ");
-        add_text(&l, fields->key);
-        add_text(&l, json ? "\":" : "=");
-        add_value(&l, fields);
-        if (l.len > LINE_BYTES - 16) { /* may have been cut: leave the whole field out */
-            l.len = before;
-            break;
-        }
-    }
-    memcpy(l.at + l.len, json ? "}\n" : "\n", json ? 2 : 1);
-    l.len += json ? 2 : 1;
+    for (; fields->key && !l.cut; fields++)
+        add_field(&l, fields);
+    if (l.cut)
+        tail(&l, json ? ",\"cut\":1" : " cut=1");
+    tail(&l, json ? "}\n" : "\n");
     /* A log nobody can read must not stop the server. */
     (void)!write(STDERR_FILENO, l.at, l.len);
 }

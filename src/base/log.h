@@ -23,17 +23,27 @@ struct log_field {
 
 void log_setup(enum log_level least, enum log_format format);
 
-/* fields end with a null key. Text values are escaped: nothing a peer sends can forge a line. */
+/* fields end with a null key. The event and the keys are our own words; text values are escaped:
+   nothing a peer sends can forge a line. What does not fit into 4 KiB is cut, and cut=1 said. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-#define LOG_STR(k, zero_terminated) {(k), LOG_FIELD_TEXT, bytes_text(zero_terminated), 0}
-#define LOG_VIEW(k, view) {(k), LOG_FIELD_TEXT, (view), 0}
-#define LOG_NUM(k, value) {(k), LOG_FIELD_NUMBER, {0, 0}, (int64_t)(value)}
+#define LOG_STR(k, zero_terminated)                                                                \
+    {                                                                                              \
+        (k), LOG_FIELD_TEXT, bytes_text(zero_terminated), 0                                        \
+    }
+#define LOG_VIEW(k, view)                                                                          \
+    {                                                                                              \
+        (k), LOG_FIELD_TEXT, (view), 0                                                             \
+    }
+#define LOG_NUM(k, value)                                                                          \
+    {                                                                                              \
+        (k), LOG_FIELD_NUMBER, {0, 0}, (int64_t)(value)                                            \
+    }
 
 /* log_info("ready", LOG_NUM("port", 8080)); at least one field. */
 #define log_error(event, ...) LOG_AT(LOG_ERROR, event, __VA_ARGS__)
-#define log_warn(event, ...) LOG_AT(LOG_WARN, event, __VA_ARGS__)
-#define log_info(event, ...) LOG_AT(LOG_INFO, event, __VA_ARGS__)
+#define log_warn(event, ...)  LOG_AT(LOG_WARN, event, __VA_ARGS__)
+#define log_info(event, ...)  LOG_AT(LOG_INFO, event, __VA_ARGS__)
 #define log_debug(event, ...) LOG_AT(LOG_DEBUG, event, __VA_ARGS__)
 #define LOG_AT(level, event, ...)                                                                  \
     log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {0}})

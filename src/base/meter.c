@@ -10,8 +10,7 @@ struct meter_cells {
     _Alignas(64) _Atomic int64_t of[METERS];
 };
 
-/* The one registry of the process. Cells come from the system, not from mem_*, which counts here.
- */
+/* The one registry of the process. Cells are not taken from mem_*, which counts in them. */
 static struct meter_cells shared;
 static _Atomic(struct meter_cells *) registry[THREADS_MAX];
 static _Thread_local struct meter_cells *mine;

@@ -11,47 +11,47 @@
 #include <stdint.h>
 
 enum meter {
-    METER_MEM_HELD,              /* gauge, bytes held through mem_* */
-    METER_CONNS_HTTP,            /* gauge, open connections of the REST listener */
-    METER_CONNS_WS,              /* gauge, connections of the WebSocket listener not yet upgraded */
-    METER_SOCKETS,               /* gauge, upgraded WebSockets */
-    METER_CLIENTS,               /* gauge, identities with at least one socket */
-    METER_QUEUED_BYTES,          /* gauge, bytes waiting in output queues */
-    METER_DELIVERIES_OPEN,       /* gauge, acknowledged messages without an outcome */
-    METER_HTTP_REQUESTS,         /* counter */
+    METER_MEM_HELD,        /* gauge, bytes held through mem_* */
+    METER_CONNS_HTTP,      /* gauge, open connections of the REST listener */
+    METER_CONNS_WS,        /* gauge, connections of the WebSocket listener not yet upgraded */
+    METER_SOCKETS,         /* gauge, upgraded WebSockets */
+    METER_CLIENTS,         /* gauge, identities with at least one socket */
+    METER_QUEUED_BYTES,    /* gauge, bytes waiting in output queues */
+    METER_DELIVERIES_OPEN, /* gauge, acknowledged messages without an outcome */
+    METER_HTTP_REQUESTS,   /* counter */
     METER_HTTP_2XX,
     METER_HTTP_4XX,
     METER_HTTP_5XX,
-    METER_HANDSHAKES,            /* counter, 101 answered */
-    METER_HANDSHAKES_REFUSED,    /* counter */
-    METER_COMMANDS,              /* counter, WebSocket commands understood */
-    METER_COMMANDS_BAD,          /* counter, answered with an error or ignored */
-    METER_ACCEPTED_PLAIN_REST,   /* counter, notifications accepted, by class and entry */
+    METER_HANDSHAKES,          /* counter, 101 answered */
+    METER_HANDSHAKES_REFUSED,  /* counter */
+    METER_COMMANDS,            /* counter, WebSocket commands understood */
+    METER_COMMANDS_BAD,        /* counter, answered with an error or ignored */
+    METER_ACCEPTED_PLAIN_REST, /* counter, notifications accepted, by class and entry */
     METER_ACCEPTED_PLAIN_WS,
     METER_ACCEPTED_ACKED_REST,
     METER_ACCEPTED_ACKED_WS,
-    METER_DELIVERED_PLAIN,       /* counter, copies handed to a socket's queue and written whole */
+    METER_DELIVERED_PLAIN, /* counter, copies handed to a socket's queue and written whole */
     METER_DELIVERED_ACKED,
-    METER_ACKNOWLEDGED,          /* counter, acknowledged messages acknowledged in time */
-    METER_EXPIRED,               /* counter, acknowledged messages that were not */
-    METER_ACKS_UNKNOWN,          /* counter, late, repeated or foreign acknowledges */
-    METER_OUTCOMES_UNCLAIMED,    /* counter, an outcome whose asker had gone */
-    METER_DROPPED_NO_MATCH,      /* counter, accepted, matched nobody */
-    METER_DROPPED_QUEUE_FULL,    /* counter, copies dropped by a receiver over its queue limit */
-    METER_DROPPED_CLOSED,        /* counter, copies queued on a socket that closed */
-    METER_CLOSED_SLOW,           /* counter, sockets closed 1013: queue over its limit */
-    METER_CLOSED_STALLED,        /* counter, sockets closed 1013: no write progress */
-    METER_CLOSED_SILENT,         /* counter, sockets closed: no pong */
-    METER_CLOSED_PROTOCOL,       /* counter, sockets closed for a protocol violation */
-    METER_REPEATS,               /* counter, repeated commands answered from memory */
-    METER_REFUSED_MEMORY,        /* counter, work refused over the memory budget */
-    METER_REFUSED_SOCKETS,       /* counter, refused over the socket limit */
+    METER_ACKNOWLEDGED,       /* counter, acknowledged messages acknowledged in time */
+    METER_EXPIRED,            /* counter, acknowledged messages that were not */
+    METER_ACKS_UNKNOWN,       /* counter, late, repeated or foreign acknowledges */
+    METER_OUTCOMES_UNCLAIMED, /* counter, an outcome whose asker had gone */
+    METER_DROPPED_NO_MATCH,   /* counter, accepted, matched nobody */
+    METER_DROPPED_QUEUE_FULL, /* counter, copies dropped by a receiver over its queue limit */
+    METER_DROPPED_CLOSED,     /* counter, copies queued on a socket that closed */
+    METER_CLOSED_SLOW,        /* counter, sockets closed 1013: queue over its limit */
+    METER_CLOSED_STALLED,     /* counter, sockets closed 1013: no write progress */
+    METER_CLOSED_SILENT,      /* counter, sockets closed: no pong */
+    METER_CLOSED_PROTOCOL,    /* counter, sockets closed for a protocol violation */
+    METER_REPEATS,            /* counter, repeated commands answered from memory */
+    METER_REFUSED_MEMORY,     /* counter, work refused over the memory budget */
+    METER_REFUSED_SOCKETS,    /* counter, refused over the socket limit */
     METERS,
 };
 
 struct meter_cells; /* one thread's cells */
 
-/* Gives the calling thread its own cells until meter_close, which folds them into the shared one. */
+/* Gives the calling thread cells of its own until meter_close, which folds them into the shared. */
 void meter_open(void);
 void meter_close(void);
 

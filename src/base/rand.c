@@ -45,8 +45,10 @@ void rand_fill(struct rand *r, void *out, size_t n)
 
 uint64_t rand_below(struct rand *r, uint64_t n)
 {
-    uint64_t limit = UINT64_MAX - UINT64_MAX % n, x;
+    uint64_t limit, x;
 
+    DCHECK(n);
+    limit = UINT64_MAX - UINT64_MAX % n;
     do
         rand_fill(r, &x, sizeof(x));
     while (x >= limit);

@@ -1,5 +1,6 @@
 #include "base/vec.h"
 
+#include "base/check.h"
 #include "base/mem.h"
 
 enum { FIRST_CAP = 4 };
@@ -25,8 +26,10 @@ void vec_push(struct vec *v, void *item)
 
 void *vec_swap_remove(struct vec *v, uint32_t i)
 {
-    void *moved = v->at[--v->len];
+    void *moved;
 
+    DCHECK(i < v->len);
+    moved = v->at[--v->len];
     v->at[i] = moved;
     if (i == v->len)
         moved = NULL;
