@@ -21,6 +21,7 @@ struct cmd {
     struct shard *shard;
     struct api *api;
     struct session *from;
+    struct bytes text; /* the whole command */
     struct command said;
     uint64_t repeat; /* key in repeats; 0 in v1 */
 };

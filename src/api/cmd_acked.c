@@ -108,7 +108,7 @@ void cmd_acked_again(struct cmd *c, struct repeat *r)
     struct acked_body b;
     struct ask *a;
 
-    /* The id of an acknowledged send, on another command: no repeat of it, and no answer fits. */
+    /* Equal keys mean equal text; were they ever not, silence does the least harm. */
     if (c->said.kind != COMMAND_SEND_MESSAGE_WITH_ACKNOWLEDGE ||
         body_read_acked(&c->api->reader, c->said.meta, &b)) {
         meter_add(METER_COMMANDS_BAD, 1);

@@ -146,7 +146,7 @@ static void once(struct cmd *c)
     struct repeat *r = NULL;
 
     if (c->said.grammar == GRAMMAR_V2) {
-        c->repeat = repeat_key(c->shard, c->from->client->hash, c->said.id);
+        c->repeat = repeat_key(c->shard, c->from->client->hash, c->text);
         r = repeats_find(c->shard, c->repeat);
     }
     if (r)
@@ -173,7 +173,7 @@ static void dispatch(struct cmd *c)
 void commands_on_text(struct shard *s, struct session *from, struct bytes text)
 {
     struct api *api = api_of(s);
-    struct cmd c = {.shard = s, .api = api, .from = from};
+    struct cmd c = {.shard = s, .api = api, .from = from, .text = text};
     struct problem why;
     enum err e;
 

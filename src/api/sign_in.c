@@ -52,9 +52,12 @@ bool base64url_read(struct bytes text, char *out, size_t *len)
     uint32_t bits = 0;
     int have = 0;
     size_t i;
+    int padding;
 
-    while (text.len > 0 && text.len % 4 == 0 && text.at[text.len - 1] == '=')
-        text.len--;
+    for (padding = text.len % 4 == 0 ? 2 : 0; padding > 0 && text.len > 0; padding--) {
+        if (text.at[text.len - 1] == '=')
+            text.len--;
+    }
     *len = 0;
     for (i = 0; i < text.len; i++) {
         int d = digit(text.at[i]);

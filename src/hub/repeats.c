@@ -27,9 +27,9 @@ void repeats_fini(struct repeats *r)
     map_fini(&r->map);
 }
 
-uint64_t repeat_key(struct shard *s, uint64_t client_hash, struct bytes command_id)
+uint64_t repeat_key(struct shard *s, uint64_t client_hash, struct bytes text)
 {
-    return hash_mix(client_hash, hash_bytes(&s->hub->key, command_id));
+    return hash_mix(client_hash, hash_bytes(&s->hub->key, text));
 }
 
 /* The key is a keyed 64-bit hash: equal keys are taken for equal commands. */
