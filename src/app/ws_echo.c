@@ -265,7 +265,7 @@ static int serve(const struct options *o)
     enum err err;
 
     if (config_load(&from, &config, &errors)) {
-        fprintf(stderr, "%.*s\n", (int)errors.len, errors.at ? errors.at : "");
+        fprintf(stderr, "%.*s", (int)errors.len, errors.at ? errors.at : "");
     } else if ((err = echo_open(e, o, config_settings(config)))) {
         fprintf(stderr, "ws-echo: cannot listen on port %u: %s\n", o->port, err_name(err));
     } else {

@@ -137,7 +137,7 @@ bool wheel_run(struct wheel *w, int64_t now_ms, int max)
     }
     if (w->step < until)
         w->step = until;
-    /* What on_due starts for now joins w->due, and so waits behind the batch. */
+    /* What on_due starts for now joins w->due, so it waits for the next run. */
     list_init(&batch);
     list_splice(&batch, &w->due);
     for (int n = 0; n < max && (link = list_first(&batch)); n++) {
@@ -146,6 +146,9 @@ bool wheel_run(struct wheel *w, int64_t now_ms, int max)
         list_remove(link);
         t->on_due(t);
     }
+    /* The rest of the batch stays ahead of it: nobody starves behind timers that start themselves.
+     */
+    list_splice(&batch, &w->due);
     list_splice(&w->due, &batch);
     return !list_is_empty(&w->due);
 }

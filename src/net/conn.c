@@ -243,7 +243,7 @@ void conn_finish(struct conn *c)
     if (c->out.len == 0)
         linger(c);
     else
-        conn_arm(c, c->net->loop->now_ms + c->net->limits->linger_ms);
+        conn_arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
 }
 
 static void free_slot(struct conn *c)
@@ -349,7 +349,7 @@ static bool write_some(struct conn *c)
         outq_sent(&c->out, sent);
         c->last_progress_ms = c->net->loop->now_ms;
         if (c->state == CONN_FLUSHING) /* slow is not stalled: only no progress ends the flush */
-            conn_arm(c, c->net->loop->now_ms + c->net->limits->linger_ms);
+            conn_arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
     }
     if (sent < offered) {
         if (!c->out_on)

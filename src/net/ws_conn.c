@@ -236,6 +236,8 @@ static void on_closed(struct conn *c)
     w->ops->on_closed(w);
 }
 
+/* long: seven parameters, the parts of a socket that only its caller can bring together. */
+/* NOLINTNEXTLINE(readability-function-size) */
 enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
                  const struct ws_settings *settings, const struct ws_ops *ops, struct rand *rand)
 {

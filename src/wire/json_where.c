@@ -109,6 +109,8 @@ static bool pass_escape(struct scan *s)
     case 'r':
     case 't':
         return true;
+    case -1: /* the string does not end */
+        return true;
     case 'u':
         return pass_unicode_escape(s);
     default:

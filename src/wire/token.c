@@ -1,6 +1,5 @@
 #include "wire/token.h"
 
-#include <errno.h>
 #include <jwt.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -117,12 +116,18 @@ static bool has_our_header(jwt_t *jwt)
     return !crit && alg && strcmp(alg, "HS256") == 0 && jwt_get_alg(jwt) == JWT_ALG_HS256;
 }
 
-/* libjwt's numbers have no value for "none": errno tells. */
+/* libjwt's own way to a number takes any other type for 0: the claim's JSON tells them apart. */
 static bool read_number(jwt_t *jwt, const char *name, int64_t *out)
 {
-    errno = 0;
-    *out = jwt_get_grant_int(jwt, name);
-    return errno == 0;
+    char *json = jwt_get_grants_json(jwt, name), *end;
+    bool whole;
+
+    if (!json)
+        return false;
+    *out = strtoll(json, &end, 10); /* an integer of jansson's always fits */
+    whole = end != json && !*end;
+    free(json);
+    return whole;
 }
 
 static bool read_dimension(jwt_t *jwt, const char *name, size_t most, struct arena *arena,

@@ -1,0 +1,154 @@
+#include "dice.h"
+#include "dying.h"
+#include "base/mem.h"
+
+/* The sanitizers' allocators otherwise abort where the system's answers null. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+static volatile size_t too_much = SIZE_MAX / 4; /* volatile: no compiler shall know */
+
+static void held_follows_every_call(void **state)
+{
+    int64_t before = mem_held(), after;
+    void *p = mem_alloc(1000), *q = mem_zero(0), *r = NULL;
+
+    (void)state;
+    assert_true(mem_held() >= before + 1000);
+    p = mem_resize(p, 100000);
+    assert_true(mem_held() >= before + 100000);
+    p = mem_resize(p, 10);
+    after = mem_held();
+    assert_true(after > before && after < before + 100000);
+    assert_int_equal(mem_try(5000, &r), ERR_OK);
+    assert_non_null(r);
+    assert_true(mem_held() >= after + 5000);
+    mem_free(p);
+    mem_free(q);
+    mem_free(r);
+    mem_free(NULL);
+    assert_int_equal(mem_held(), before);
+}
+
+static void held_is_exact_after_random_work(void **state)
+{
+    struct dice d = dice_new("mem");
+    struct {
+        unsigned char *at;
+        size_t len;
+        unsigned char fill;
+    } slot[64] = {{0}};
+    int64_t before = mem_held();
+    size_t i, k, round;
+
+    (void)state;
+    for (round = 0; round < 20000; round++) {
+        i = dice_roll(&d, 64);
+        for (k = 0; k < slot[i].len; k++)
+            assert_int_equal(slot[i].at[k], slot[i].fill);
+        if (dice_roll(&d, 3) == 0) {
+            mem_free(slot[i].at);
+            slot[i].at = NULL;
+            slot[i].len = 0;
+        } else {
+            slot[i].len = dice_roll(&d, 300);
+            slot[i].fill = (unsigned char)round;
+            slot[i].at = mem_resize(slot[i].at, slot[i].len);
+            memset(slot[i].at, slot[i].fill, slot[i].len);
+        }
+    }
+    for (i = 0; i < 64; i++)
+        mem_free(slot[i].at);
+    assert_int_equal(mem_held(), before);
+}
+
+static void zero_is_zero(void **state)
+{
+    struct thing {
+        char bytes[4000];
+    } * t;
+    size_t i, round;
+
+    (void)state;
+    for (round = 0; round < 4; round++) {
+        t = mem_new(struct thing);
+        for (i = 0; i < sizeof(t->bytes); i++)
+            assert_int_equal(t->bytes[i], 0);
+        memset(t->bytes, 0xff, sizeof(t->bytes));
+        mem_free(t);
+    }
+}
+
+static void copy_ends_in_zero(void **state)
+{
+    char *p = mem_copy(bytes_of("ab\0cd", 5)), *none = mem_copy(bytes_of(NULL, 0));
+
+    (void)state;
+    assert_memory_equal(p, "ab\0cd", 6);
+    assert_string_equal(none, "");
+    mem_free(p);
+    mem_free(none);
+}
+
+static void try_answers_full(void **state)
+{
+    int64_t before = mem_held();
+    void *out = &before;
+
+    (void)state;
+    assert_int_equal(mem_try(too_much, &out), ERR_FULL);
+    assert_null(out);
+    assert_int_equal(mem_held(), before);
+}
+
+static void alloc_too_much(void)
+{
+    mem_free(mem_alloc(too_much));
+}
+
+static void zero_too_much(void)
+{
+    mem_free(mem_zero(too_much));
+}
+
+static void resize_too_much(void)
+{
+    mem_free(mem_resize(mem_alloc(1), too_much));
+}
+
+static void the_others_die_with_a_word(void **state)
+{
+    char said[4096];
+
+    (void)state;
+    assert_true(dies(alloc_too_much, said, sizeof(said)));
+    assert_non_null(strstr(said, "out of memory"));
+    assert_true(dies(zero_too_much, said, sizeof(said)));
+    assert_non_null(strstr(said, "out of memory"));
+    assert_true(dies(resize_too_much, said, sizeof(said)));
+    assert_non_null(strstr(said, "out of memory"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(held_follows_every_call),
+        cmocka_unit_test(held_is_exact_after_random_work),
+        cmocka_unit_test(zero_is_zero),
+        cmocka_unit_test(copy_ends_in_zero),
+        cmocka_unit_test(try_answers_full),
+        cmocka_unit_test(the_others_die_with_a_word),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

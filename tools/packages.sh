@@ -1,0 +1,48 @@
+# Sourced by ./run and ./test: the Debian packages they need, and how a missing one is installed.
+
+build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev libjwt-dev
+    libjansson-dev libyaml-dev libssl-dev)
+test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
+    python3-websockets python3-yaml curl jq)
+
+# as_root COMMAND...: as the superuser, by sudo where needed.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need_packages NAME...: installs those that are missing and says which.
+need_packages() {
+    local name present missing=()
+    if ! command -v dpkg-query apt-get >/dev/null; then
+        echo "Not a Debian system: installing nothing. Needed (Debian's names): $*" >&2
+        return 0
+    fi
+    present=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
+    for name; do
+        case $'\n'$present$'\n' in
+        *$'\n'"installed $name"$'\n'*) ;;
+        *) missing+=("$name") ;;
+        esac
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+        echo "Missing packages: ${missing[*]}" >&2
+        echo "This is not root and there is no sudo. As root, run: apt-get install ${missing[*]}" >&2
+        return 1
+    fi
+    echo "Installing missing packages: ${missing[*]}"
+    # stdin is not ours to read, and the log is shown only when something went wrong
+    local log
+    log=$(mktemp)
+    if { as_root apt-get -q update &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+            -o DPkg::Lock::Timeout=300 install "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+        rm -f "$log"
+    else
+        tail -n 30 "$log" >&2
+        rm -f "$log"
+        echo "Could not install: ${missing[*]}" >&2
+        return 1
+    fi
+}
