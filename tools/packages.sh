@@ -1,9 +1,10 @@
 # Sourced by ./run and ./test: the Debian packages they need, and how a missing one is installed.
+# (curl is for whoever tries the server that ./run has started.)
 
 build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev libjwt-dev
-    libjansson-dev libyaml-dev libssl-dev)
+    libjansson-dev libyaml-dev libssl-dev curl)
 test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
-    python3-websockets python3-yaml curl jq)
+    python3-websockets python3-yaml jq)
 
 # as_root COMMAND...: as the superuser, by sudo where needed.
 as_root() {

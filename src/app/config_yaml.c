@@ -27,6 +27,7 @@ struct seen {
 struct reader {
     yaml_parser_t parser;
     const char *file;
+    struct bytes text;
     struct properties *out;
     struct buf *errors;
     int wrong, documents, maps, values;
@@ -55,18 +56,27 @@ static void refuse(struct reader *r, int line, const char *what)
     r->is_over = true;
 }
 
+/* Characters that no YAML may have are met while reading ahead: only their offset is known. */
+static size_t line_at(struct bytes text, size_t offset)
+{
+    size_t i, line = 1;
+
+    for (i = 0; i < offset && i < text.len; i++)
+        line += text.at[i] == '\n';
+    return line;
+}
+
 static void refuse_broken(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
+    bool is_character = p->error == YAML_READER_ERROR;
+    size_t line = is_character ? line_at(r->text, p->problem_offset) : p->problem_mark.line + 1;
 
-    if (p->problem_mark.line || p->problem_mark.column || p->problem_mark.index)
-        buf_printf(r->errors, "%s:%zu: broken YAML in column %zu: %s%s%s\n", r->file,
-                   p->problem_mark.line + 1, p->problem_mark.column + 1,
-                   p->context ? p->context : "", p->context ? ", " : "",
-                   p->problem ? p->problem : "it cannot be read");
-    else
-        buf_printf(r->errors, "%s:%zu: broken YAML near byte %zu: %s\n", r->file, p->mark.line + 1,
-                   p->problem_offset, p->problem ? p->problem : "no reason");
+    buf_printf(r->errors, "%s:%zu: broken YAML", r->file, line);
+    if (!is_character)
+        buf_printf(r->errors, " in column %zu", p->problem_mark.column + 1);
+    buf_printf(r->errors, ": %s%s%s\n", p->context ? p->context : "", p->context ? ", " : "",
+               p->problem ? p->problem : "it cannot be read");
     r->wrong++;
     r->is_over = true;
 }
@@ -290,11 +300,11 @@ static void on_event(struct reader *r, const yaml_event_t *event)
         r->is_over = true;
 }
 
-static void read_events(struct reader *r, struct bytes text)
+static void read_events(struct reader *r)
 {
     yaml_event_t event;
 
-    yaml_parser_set_input_string(&r->parser, (const unsigned char *)text.at, text.len);
+    yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text.at, r->text.len);
     while (!r->is_over) {
         if (!yaml_parser_parse(&r->parser, &event)) {
             refuse_broken(r);
@@ -346,14 +356,14 @@ static void check_repeats(struct reader *r)
 int config_yaml_read(struct bytes text, const char *file, struct properties *out,
                      struct buf *errors)
 {
-    struct reader r = {.file = file, .out = out, .errors = errors};
+    struct reader r = {.file = file, .text = text, .out = out, .errors = errors};
     size_t i;
 
     if (bytes_starts(text, BYTES("\xef\xbb\xbf"))) /* byte order mark of UTF-8 */
-        text = bytes_of(text.at + 3, text.len - 3);
+        r.text = bytes_of(text.at + 3, text.len - 3);
     CHECK(yaml_parser_initialize(&r.parser));
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    read_events(&r, text);
+    read_events(&r);
     check_repeats(&r);
     for (i = 0; i < r.seen_len; i++)
         mem_free(r.seen[i].name);

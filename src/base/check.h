@@ -3,6 +3,8 @@
  *
  * CHECK is always on and cheap; DCHECK only in builds with assertions (no NDEBUG).
  * Both print where and what, and abort.
+ *
+ * Thread:  any.
  */
 #pragma once
 

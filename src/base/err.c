@@ -19,35 +19,22 @@ const char *err_name(enum err e)
 
 enum err err_from_errno(int number)
 {
-    switch (number) {
-    case 0:
-        return ERR_OK;
-    case EAGAIN:
-    case EINTR:
-        return ERR_AGAIN;
-    case ENOMEM:
-    case ENOBUFS:
-    case EMFILE:
-    case ENFILE:
-    case ENOSPC:
-        return ERR_FULL;
-    case ENOENT:
-    case EPIPE:
-    case ECONNRESET:
-        return ERR_GONE;
-    case EINVAL:
-        return ERR_BAD;
-    case EACCES:
-    case EPERM:
-        return ERR_DENIED;
-    case ETIMEDOUT:
-        return ERR_TIMEOUT;
-    case EADDRINUSE:
-    case EBUSY:
-        return ERR_BUSY;
-    default:
-        return ERR_IO;
-    }
+    static const struct {
+        int number;
+        enum err e;
+    } known[] = {
+        {0, ERR_OK},          {EAGAIN, ERR_AGAIN}, {EINTR, ERR_AGAIN},       {ENOMEM, ERR_FULL},
+        {ENOBUFS, ERR_FULL},  {EMFILE, ERR_FULL},  {ENFILE, ERR_FULL},       {ENOSPC, ERR_FULL},
+        {ENOENT, ERR_GONE},   {EPIPE, ERR_GONE},   {ECONNRESET, ERR_GONE},   {EINVAL, ERR_BAD},
+        {EACCES, ERR_DENIED}, {EPERM, ERR_DENIED}, {ETIMEDOUT, ERR_TIMEOUT}, {EADDRINUSE, ERR_BUSY},
+        {EBUSY, ERR_BUSY},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i].number == number)
+            return known[i].e;
+    return ERR_IO;
 }
 
 /* Takes a UTF-8 sequence that misses its end off the end of text: at most three bytes, so that

@@ -168,10 +168,16 @@ static void rearm(struct conn *c)
         wheel_stop(&c->timer);
 }
 
-void conn_arm(struct conn *c, int64_t due_ms)
+static void arm(struct conn *c, int64_t due_ms)
 {
     c->due_ms = due_ms;
     rearm(c);
+}
+
+void conn_arm(struct conn *c, int64_t due_ms)
+{
+    if (c->state == CONN_OPEN) /* later the deadline is ours: the flush's, then the linger's */
+        arm(c, due_ms);
 }
 
 void conn_read(struct conn *c, bool on)
@@ -231,7 +237,7 @@ static void linger(struct conn *c)
         return;
     }
     c->state = CONN_LINGERING;
-    conn_arm(c, c->net->loop->now_ms + c->net->limits->linger_ms);
+    arm(c, c->net->loop->now_ms + c->net->limits->linger_ms);
 }
 
 void conn_finish(struct conn *c)
@@ -243,7 +249,7 @@ void conn_finish(struct conn *c)
     if (c->out.len == 0)
         linger(c);
     else
-        conn_arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
+        arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
 }
 
 static void free_slot(struct conn *c)
@@ -349,7 +355,7 @@ static bool write_some(struct conn *c)
         outq_sent(&c->out, sent);
         c->last_progress_ms = c->net->loop->now_ms;
         if (c->state == CONN_FLUSHING) /* slow is not stalled: only no progress ends the flush */
-            conn_arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
+            arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
     }
     if (sent < offered) {
         if (!c->out_on)

@@ -53,13 +53,11 @@ static enum err wrong_type(const struct body_reader *r, const char *path, enum j
 static enum err need(const struct body_reader *r, const struct place *at, const char *name,
                      struct json_value v, enum json_type want)
 {
-    struct path path = path_of(at, name);
-
     if (json_type(v) == want)
         return ERR_OK;
     if (is_absent(v))
-        return problem_set(r->why, ERR_BAD, "%s is missing", path.text);
-    return wrong_type(r, path.text, want, json_type(v));
+        return problem_set(r->why, ERR_BAD, "%s is missing", path_of(at, name).text);
+    return wrong_type(r, path_of(at, name).text, want, json_type(v));
 }
 
 /* Absent, or of that type? *given says which. */

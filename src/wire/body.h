@@ -1,8 +1,8 @@
 /*
  * body - the bodies of REST requests, which are also the metaData of WebSocket commands.
  *
- * Words:    protocol.md 0.2, B, E. Unknown members are ignored; null is absent; a member of the wrong
- *           type, an empty or overlong dimension, a missing member is a problem that names it by its
+ * Words:    protocol.md 0.2, B, E. Unknown members are ignored; null is absent; a member of the
+ * wrong type, an empty or overlong dimension, a missing member is a problem that names it by its
  *           path ("filter.exclude[3].accountId must be a string").
  * Owner:    views into the parser (until its next parse); arrays in the caller's arena.
  * Thread:   the parser's.
@@ -30,10 +30,10 @@ struct body_reader {
     struct problem *why;
 };
 
-struct open_body {           /* /open-connection, /open-connection-pool, sign-in */
-    struct identity client;  /* from "client" or "Client" */
+struct open_body {            /* /open-connection, /open-connection-pool, sign-in */
+    struct identity client;   /* from "client" or "Client" */
     struct bytes instance_id; /* empty: any */
-    int64_t pool_size;       /* 1 where not given */
+    int64_t pool_size;        /* 1 where not given */
 };
 
 struct send_body { /* /send-notification, SEND_MESSAGE */

@@ -1,5 +1,6 @@
 /*
- * command - one WebSocket text frame taken apart: which grammar, which command, its id and metaData.
+ * command - one WebSocket text frame taken apart: which grammar, which command, its id and
+ * metaData.
  *
  * Words:    protocol.md B (v1: one JSON object), C.1 (v2: id@@COMMAND[@@json]), I.1 (told apart per
  *           frame: after white space a '{' is v1; otherwise v2 if the text contains "@@").
@@ -30,9 +31,9 @@ enum command_kind {
 struct command {
     enum grammar grammar;
     enum command_kind kind;
-    struct bytes id;          /* v2; empty in v1 */
-    struct bytes name;        /* as sent, for "unknown command X" */
-    struct json_value meta;   /* an object, or absent */
+    struct bytes id;        /* v2; empty in v1 */
+    struct bytes name;      /* as sent, for "unknown command X" */
+    struct json_value meta; /* an object, or absent */
 };
 
 /* Fills out as far as it could read even when it fails, so that a v2 sender can be answered:

@@ -6,6 +6,8 @@
 /* Up to so many keys comparing each with each is faster than hashing. */
 enum { FEW = 16 };
 
+#define TAG ((uint64_t)UINT32_MAX << 32)
+
 static enum err check_few(const struct json_doc *doc, size_t object, size_t *twice)
 {
     size_t end = tape_behind(doc, object) - 1, count = 0;
@@ -25,18 +27,20 @@ static enum err check_few(const struct json_doc *doc, size_t object, size_t *twi
     return ERR_OK;
 }
 
-/* slots hold tape indices, 0 for none; as many as mask + 1, more than the keys. */
-static bool add(const struct json_doc *doc, size_t at, const struct hash_key *key, uint32_t *slots,
+/* A slot holds half of a key's hash and its tape index, or 0; there are mask + 1, more than keys.
+ */
+static bool add(const struct json_doc *doc, size_t at, const struct hash_key *key, uint64_t *slots,
                 size_t mask)
 {
     struct bytes name = tape_string(doc, at);
-    size_t i = hash_bytes(key, name) & mask;
+    uint64_t hash = hash_bytes(key, name), tag = hash & TAG;
+    size_t i = hash & mask;
 
     for (; slots[i]; i = (i + 1) & mask) {
-        if (bytes_equal(tape_string(doc, slots[i]), name))
+        if ((slots[i] & TAG) == tag && bytes_equal(tape_string(doc, (uint32_t)slots[i]), name))
             return false;
     }
-    slots[i] = (uint32_t)at;
+    slots[i] = tag | (uint32_t)at;
     return true;
 }
 
@@ -56,7 +60,7 @@ static enum err check_many(const struct json_doc *doc, size_t object, const stru
                            size_t *twice)
 {
     size_t count = count_keys(doc, object), end = tape_behind(doc, object) - 1, cap = FEW;
-    uint32_t *slots;
+    uint64_t *slots;
     enum err e = ERR_OK;
     void *p;
 

@@ -2,7 +2,7 @@
  * json_keys - does a parsed object name a key twice? Private to json.c.
  *
  * Cost:    linear in the object's keys: few are compared with each other, many go through a hash
- *          table with a key of our own.      Bound: 16 bytes a key, freed at once.
+ *          table with a key of our own.      Bound: 32 bytes a key, freed at once.
  * Thread:  any.
  */
 #pragma once

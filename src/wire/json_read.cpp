@@ -11,7 +11,7 @@ namespace
 {
 
 constexpr std::size_t least_capacity = 4096;
-constexpr std::size_t kept_capacity = 256 * 1024;
+constexpr std::size_t kept_capacity = std::size_t(256) * 1024;
 
 static_assert(simdjson::SIMDJSON_PADDING <= JSON_DOM_PADDING,
               "simdjson reads further than promised");

@@ -108,8 +108,7 @@ static bool pass_escape(struct scan *s)
     case 'n':
     case 'r':
     case 't':
-        return true;
-    case -1: /* the string does not end */
+    case -1: /* the string does not end: not for us to say */
         return true;
     case 'u':
         return pass_unicode_escape(s);
@@ -333,6 +332,24 @@ static bool pass_char(struct scan *s, enum want *want, enum want next)
     return true;
 }
 
+static bool pass_key(struct scan *s, enum want *want)
+{
+    if (peek(s) != '"')
+        return unexpected(s, *want);
+    *want = COLON;
+    return pass_string(s);
+}
+
+/* Between the values of a container: a comma, or its end. */
+static bool pass_comma(struct scan *s, enum want *want, enum want next, char end)
+{
+    int c = peek(s);
+
+    if (c == ',')
+        return pass_char(s, want, next);
+    return c == end ? ascend(s, want) : unexpected(s, *want);
+}
+
 /* Takes what stands at s->at, which is no white space; false when it may not stand there. */
 static bool pass_token(struct scan *s, enum want *want)
 {
@@ -344,28 +361,19 @@ static bool pass_token(struct scan *s, enum want *want)
     case VALUE:
         return pass_value(s, want);
     case FIRST_KEY:
-        if (c == '}')
-            return ascend(s, want);
-        break;
+        return c == '}' ? ascend(s, want) : pass_key(s, want);
     case KEY:
-        break;
+        return pass_key(s, want);
     case COLON:
         return c == ':' ? pass_char(s, want, VALUE) : unexpected(s, *want);
     case NEXT_VALUE:
-        if (c == ',')
-            return pass_char(s, want, VALUE);
-        return c == ']' ? ascend(s, want) : unexpected(s, *want);
+        return pass_comma(s, want, VALUE, ']');
     case NEXT_KEY:
-        if (c == ',')
-            return pass_char(s, want, KEY);
-        return c == '}' ? ascend(s, want) : unexpected(s, *want);
+        return pass_comma(s, want, KEY, '}');
     case END:
-        return unexpected(s, *want);
+        break;
     }
-    if (c != '"')
-        return unexpected(s, *want);
-    *want = COLON;
-    return pass_string(s);
+    return unexpected(s, *want);
 }
 
 static void skip_space(struct scan *s)

@@ -92,8 +92,10 @@ static void add_string(struct buf *out, struct bytes text)
     buf_add_char(out, '"');
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.at[i];
-        char letter = after_at && c == '@' ? 'u' : escape_letter(c);
+        char letter = escape_letter(c);
 
+        if (after_at && c == '@')
+            letter = 'u';
         after_at = c == '@' && !letter;
         if (!letter)
             continue;

@@ -91,8 +91,8 @@ def test_find_any_passes_by_a_client_that_does_not_read():
             print("shares", shares)
             # What the stalled one's kernel took before it filled up is gone; the rest went to the others.
             assert sum(shares) >= 6500
-            # When it falls behind or catches up the turn shifts once: a few messages, not a share.
-            assert max(shares) - min(shares) <= 12
+            # Whenever one falls behind or catches up the turn shifts: a few messages each time.
+            assert max(shares) <= 1.1 * min(shares)
         finally:
             crowd.close()
 

@@ -24,13 +24,27 @@ static void errno_in_our_words(void **state)
         int number;
         enum err e;
     } known[] = {
-        {0, ERR_OK},           {EAGAIN, ERR_AGAIN},      {EWOULDBLOCK, ERR_AGAIN},
-        {EINTR, ERR_AGAIN},    {ENOMEM, ERR_FULL},       {EMFILE, ERR_FULL},
-        {ENFILE, ERR_FULL},    {ENOBUFS, ERR_FULL},      {ENOSPC, ERR_FULL},
-        {EPIPE, ERR_GONE},     {ECONNRESET, ERR_GONE},   {ENOENT, ERR_GONE},
-        {EACCES, ERR_DENIED},  {EPERM, ERR_DENIED},      {ETIMEDOUT, ERR_TIMEOUT},
-        {EADDRINUSE, ERR_BUSY}, {EBUSY, ERR_BUSY},       {EIO, ERR_IO},
-        {EBADF, ERR_IO},       {12345, ERR_IO},
+        {0, ERR_OK},
+        {EAGAIN, ERR_AGAIN},
+        {EWOULDBLOCK, ERR_AGAIN},
+        {EINTR, ERR_AGAIN},
+        {ENOMEM, ERR_FULL},
+        {EMFILE, ERR_FULL},
+        {ENFILE, ERR_FULL},
+        {ENOBUFS, ERR_FULL},
+        {ENOSPC, ERR_FULL},
+        {EPIPE, ERR_GONE},
+        {ECONNRESET, ERR_GONE},
+        {ENOENT, ERR_GONE},
+        {EACCES, ERR_DENIED},
+        {EPERM, ERR_DENIED},
+        {ETIMEDOUT, ERR_TIMEOUT},
+        {EADDRINUSE, ERR_BUSY},
+        {EBUSY, ERR_BUSY},
+        {EINVAL, ERR_BAD},
+        {EIO, ERR_IO},
+        {EBADF, ERR_IO},
+        {12345, ERR_IO},
     };
     size_t i;
 

@@ -2,6 +2,8 @@
 #include <pthread.h>
 #include <unistd.h>
 #include <sys/socket.h>
+#include "base/clock.h"
+#include "base/log.h"
 #include "log_lines.h"
 
 enum { ROUNDS = 4000, LINE_MAX_BYTES = 4096, VALUE_MAX = 6000 };
@@ -10,7 +12,8 @@ static int real_stderr, ends[2];
 static struct parsed parsed; /* large */
 static char line[2 * LINE_MAX_BYTES];
 
-void catch_lines(void)
+/* Standard error becomes a socket that keeps the borders of writes, until release_lines. */
+static void catch_lines(void)
 {
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
     real_stderr = dup(STDERR_FILENO);
@@ -18,7 +21,7 @@ void catch_lines(void)
     assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
 }
 
-void release_lines(void)
+static void release_lines(void)
 {
     dup2(real_stderr, STDERR_FILENO);
     close(real_stderr);
@@ -26,7 +29,8 @@ void release_lines(void)
     close(ends[1]);
 }
 
-bool next_write(char *to, size_t size, size_t *len)
+/* The next write(2), with a zero behind it; false when there is none. */
+static bool next_write(char *to, size_t size, size_t *len)
 {
     ssize_t n = recv(ends[0], to, size - 1, MSG_DONTWAIT);
 
@@ -35,196 +39,6 @@ bool next_write(char *to, size_t size, size_t *len)
     to[n] = 0;
     *len = (size_t)n;
     return true;
-}
-
-size_t encode(char out[4], uint32_t c)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-size_t sequence_at(struct bytes b, uint32_t *character)
-{
-    static const unsigned char lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    size_t len, i;
-
-    for (len = 1; len <= 4 && len <= b.len; len++) {
-        uint32_t c = (unsigned char)b.at[0] & lead[len];
-        char again[4];
-
-        for (i = 1; i < len; i++)
-            c = c << 6 | ((unsigned char)b.at[i] & 0x3f);
-        if (c > 0x10ffff || (c >> 11) == 0x1b)
-            continue;
-        if (encode(again, c) == len && memcmp(again, b.at, len) == 0) {
-            *character = c;
-            return len;
-        }
-    }
-    return 0;
-}
-
-/* Parsing: what is left of a line, eaten from its front. */
-static bool eat(struct bytes *rest, const char *word)
-{
-    if (!bytes_starts(*rest, bytes_text(word)))
-        return false;
-    rest->at += strlen(word);
-    rest->len -= strlen(word);
-    return true;
-}
-
-static void eat_until(struct bytes *rest, const char *ends_it, char *out, size_t size)
-{
-    size_t n = 0;
-
-    while (rest->len && !strchr(ends_it, rest->at[0])) {
-        assert_true(n < size - 1);
-        out[n++] = rest->at[0];
-        rest->at++;
-        rest->len--;
-    }
-    out[n] = 0;
-    assert_true(rest->len > 0);
-}
-
-static uint32_t eat_hex(struct bytes *rest, size_t digits)
-{
-    char text[5] = {0};
-    char *end;
-    uint32_t value;
-
-    assert_true(rest->len >= digits);
-    memcpy(text, rest->at, digits);
-    value = (uint32_t)strtoul(text, &end, 16);
-    assert_ptr_equal(end, text + digits);
-    rest->at += digits;
-    rest->len -= digits;
-    return value;
-}
-
-/* One character of a quoted value, escaped or not. \x stands for one byte, and only in text. */
-static void eat_character(struct bytes *rest, bool json, struct word *w)
-{
-    uint32_t c = 0;
-    size_t used;
-
-    assert_true(w->len + 4 <= sizeof(w->at));
-    if (!json && eat(rest, "\\x")) {
-        w->at[w->len++] = (char)eat_hex(rest, 2);
-    } else if (eat(rest, "\\u")) {
-        w->len += encode(w->at + w->len, eat_hex(rest, 4));
-    } else if (eat(rest, "\\\"")) {
-        w->at[w->len++] = '"';
-    } else if (eat(rest, "\\\\")) {
-        w->at[w->len++] = '\\';
-    } else {
-        used = sequence_at(*rest, &c);
-        assert_true(used > 0);
-        assert_true(c >= 0x20 && c != '\\' && c != '"' && (c < 0x7f || c > 0x9f));
-        memcpy(w->at + w->len, rest->at, used);
-        w->len += used;
-        rest->at += used;
-        rest->len -= used;
-    }
-}
-
-static void eat_value(struct bytes *rest, bool json, struct word *w, bool *quoted)
-{
-    w->len = 0;
-    *quoted = eat(rest, "\"");
-    if (*quoted) {
-        while (!eat(rest, "\""))
-            eat_character(rest, json, w);
-        return;
-    }
-    while (rest->len && !strchr(json ? ",}" : " \n", rest->at[0])) {
-        unsigned char c = (unsigned char)rest->at[0];
-
-        assert_true(c > 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '=');
-        assert_true(w->len < sizeof(w->at));
-        w->at[w->len++] = (char)c;
-        rest->at++;
-        rest->len--;
-    }
-}
-
-static void check_time(const char *text)
-{
-    static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ";
-    size_t i;
-
-    assert_int_equal(strlen(text), sizeof(shape) - 1);
-    for (i = 0; shape[i]; i++)
-        if (shape[i] == 'd')
-            assert_in_range(text[i], '0', '9');
-        else
-            assert_int_equal(text[i], shape[i]);
-}
-
-void parse_text(const char *text, size_t len, struct parsed *out)
-{
-    struct bytes rest = {text, len};
-
-    eat_until(&rest, " ", out->time, sizeof(out->time));
-    check_time(out->time);
-    assert_true(eat(&rest, " "));
-    assert_true(rest.len > 6 && rest.at[5] == ' '); /* a column of five */
-    snprintf(out->level, sizeof(out->level), "%.5s", rest.at);
-    rest = bytes_of(rest.at + 6, rest.len - 6);
-    eat_until(&rest, " \n", out->event, sizeof(out->event));
-    for (out->fields = 0; eat(&rest, " "); out->fields++) {
-        size_t i = out->fields;
-
-        assert_true(i < FIELDS_MAX);
-        eat_until(&rest, "=", out->field[i].key, sizeof(out->field[i].key));
-        assert_true(eat(&rest, "="));
-        eat_value(&rest, false, &out->field[i].value, &out->field[i].quoted);
-    }
-    assert_true(eat(&rest, "\n"));
-    assert_int_equal(rest.len, 0);
-}
-
-void parse_json(const char *text, size_t len, struct parsed *out)
-{
-    struct bytes rest = {text, len};
-
-    assert_true(eat(&rest, "{\"time\":\""));
-    eat_until(&rest, "\"", out->time, sizeof(out->time));
-    check_time(out->time);
-    assert_true(eat(&rest, "\",\"level\":\""));
-    eat_until(&rest, "\"", out->level, sizeof(out->level));
-    assert_true(eat(&rest, "\",\"event\":\""));
-    eat_until(&rest, "\"", out->event, sizeof(out->event));
-    assert_true(eat(&rest, "\""));
-    for (out->fields = 0; eat(&rest, ",\""); out->fields++) {
-        size_t i = out->fields;
-
-        assert_true(i < FIELDS_MAX);
-        eat_until(&rest, "\"", out->field[i].key, sizeof(out->field[i].key));
-        assert_true(eat(&rest, "\":"));
-        eat_value(&rest, true, &out->field[i].value, &out->field[i].quoted);
-    }
-    assert_true(eat(&rest, "}\n"));
-    assert_int_equal(rest.len, 0);
 }
 
 /* What one call wrote: one write, one line, nothing in it that a terminal would obey. */
@@ -272,6 +86,27 @@ static void json_line(void **state)
                                    "\"none\":\"\"}\n");
 }
 
+static void time_is_now_in_utc(void **state)
+{
+    int64_t before = clock_wall_ms(), logged;
+    struct tm tm = {0};
+    char *end;
+
+    (void)state;
+    setenv("TZ", "EST+5", 1); /* of no consequence */
+    tzset();
+    log_setup(LOG_INFO, LOG_TEXT);
+    catch_lines();
+    log_info("e", LOG_NUM("n", 1));
+    take_line(LOG_TEXT);
+    release_lines();
+    end = strptime(parsed.time, "%Y-%m-%dT%H:%M:%S.", &tm);
+    assert_non_null(end);
+    logged = (int64_t)timegm(&tm) * 1000 + strtol(end, &end, 10);
+    assert_string_equal(end, "Z");
+    assert_true(before <= logged && logged <= clock_wall_ms());
+}
+
 static void levels(void **state)
 {
     static const char *const columns[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
@@ -311,10 +146,17 @@ static void forging_is_impossible(void **state)
         "\"}\n{\"time\":\"",
         "\x1b[2J\x1b]0;title\x07",
         "\xc2\x9b"
-        "2J",           /* the C1 form of the same */
-        "a\xe2\x80\xa8" "b", /* line separator */
-        "a\xe2\x80\xae" "b", /* right-to-left override */
-        "\x7f\x08\x08", "\xff\xfe", "\xc0\x8a", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82",
+        "2J", /* the C1 form of the same */
+        "a\xe2\x80\xa8"
+        "b", /* line separator */
+        "a\xe2\x80\xae"
+        "b", /* right-to-left override */
+        "\x7f\x08\x08",
+        "\xff\xfe",
+        "\xc0\x8a",
+        "\xed\xa0\x80",
+        "\xf4\x90\x80\x80",
+        "\xe2\x82",
     };
     size_t i;
     int format;
@@ -389,7 +231,8 @@ static bool was_cut(void)
     return parsed.fields && strcmp(parsed.field[parsed.fields - 1].key, "cut") == 0;
 }
 
-/* Of three values in the order a, b, c, those before a cut are whole, and at the cut a beginning. */
+/* Of three values in the order a, b, c, those before a cut are whole, and at the cut a beginning.
+ */
 static void compare_all(const struct bytes value[3], bool json)
 {
     bool cut = was_cut();
@@ -415,7 +258,7 @@ static void any_bytes_are_read_back(void **state)
         struct bytes value[3];
 
         for (i = 0; i < 3; i++)
-            value[i] = random_value(&d, space[i], 1 + dice_roll(&d, 100) ? 2000 : VALUE_MAX);
+            value[i] = random_value(&d, space[i], dice_roll(&d, 10) ? 2000 : VALUE_MAX);
         log_setup(LOG_INFO, format);
         log_info("e", LOG_VIEW("a", value[0]), LOG_VIEW("b", value[1]), LOG_VIEW("c", value[2]));
         take_line(format);
@@ -465,7 +308,8 @@ static void numbers_are_never_cut(void **state)
     log_setup(LOG_INFO, LOG_JSON);
     catch_lines();
     for (len = 3900; len < LINE_MAX_BYTES; len++) {
-        log_info("e", LOG_VIEW("a", bytes_of(space, len)), LOG_NUM("b", 1234567890), LOG_NUM("c", 1));
+        log_info("e", LOG_VIEW("a", bytes_of(space, len)), LOG_NUM("b", 1234567890),
+                 LOG_NUM("c", 1));
         take_line(LOG_JSON);
         if (parsed.fields > 1 && strcmp(parsed.field[1].key, "b") == 0) {
             whole++;
@@ -550,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_line),
         cmocka_unit_test(json_line),
+        cmocka_unit_test(time_is_now_in_utc),
         cmocka_unit_test(levels),
         cmocka_unit_test(forging_is_impossible),
         cmocka_unit_test(any_bytes_are_read_back),

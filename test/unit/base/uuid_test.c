@@ -18,8 +18,7 @@ static void parse(const char text[UUID_TEXT + 1], unsigned char out[16])
             continue;
         }
         assert_non_null(digit);
-        out[n / 2] = (unsigned char)(n % 2 ? out[n / 2] | (digit - digits)
-                                           : (digit - digits) << 4);
+        out[n / 2] = (unsigned char)(n % 2 ? out[n / 2] | (digit - digits) : (digit - digits) << 4);
         n++;
     }
     assert_int_equal(n, 32);

@@ -1,0 +1,137 @@
+#include "app/config_defaults.h"
+
+#include "unit/app/load.h"
+
+static const int64_t MIB = 1048576;
+
+static struct settings filled(struct settings s, uint32_t files, uint32_t cores, int64_t memory)
+{
+    struct config_machine m = {files, cores, memory};
+
+    s.instance_id = "node";
+    s.net.queue_bytes = (size_t)MIB;
+    config_defaults_fill(&s, &m, NULL);
+    return s;
+}
+
+static void sockets_leave_a_reserve(void **state)
+{
+    static const struct {
+        uint32_t files, sockets, http;
+    } table[] = {
+        {1048576, 943719, 104793},
+        {20000, 18000, 1936},
+        {2560, 2304, 192},
+        {2570, 2313, 193},
+        {1024, 768, 192},
+        {512, 256, 192},
+        {511, 256, 191},
+        {256, 128, 64},
+        {100, 50, 32},
+        {1, 1, 32},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(table); i++) {
+        struct settings s = filled((struct settings){0}, table[i].files, 2, 0);
+
+        assert_int_equal(s.sockets, table[i].sockets);
+        assert_int_equal(s.http_conns, table[i].http);
+    }
+}
+
+/* Up to the largest number of shards, what is opened stays under the file limit. */
+static void everything_fits_under_the_file_limit(void **state)
+{
+    uint32_t shards, files;
+
+    (void)state;
+    for (shards = 1; shards <= 64; shards++)
+        for (files = 1024; files <= 1048576; files *= 2) {
+            struct settings s = filled((struct settings){.shards = shards}, files, 1, 0);
+            uint32_t all = s.sockets + s.http_conns + config_own_files(&s);
+
+            assert_int_equal(s.shards, shards);
+            assert_true(config_own_files(&s) >= 4 * shards + 32);
+            if (s.http_conns > 32)
+                assert_true(all <= files);
+        }
+}
+
+static void given_values_stay(void **state)
+{
+    struct settings s = filled((struct settings){.shards = 3,
+                                                 .sockets = 500,
+                                                 .http_conns = 7,
+                                                 .memory_bytes = 99,
+                                                 .net.soft_queue_bytes = 5},
+                               1024, 8, 1000 * MIB);
+
+    (void)state;
+    assert_int_equal(s.shards, 3);
+    assert_int_equal(s.sockets, 500);
+    assert_int_equal(s.http_conns, 7);
+    assert_int_equal(s.memory_bytes, 99);
+    assert_int_equal(s.net.soft_queue_bytes, 5);
+    assert_string_equal(s.instance_id, "node");
+}
+
+static void memory_is_three_quarters_but_64_mib(void **state)
+{
+    struct settings none = {0};
+
+    (void)state;
+    assert_int_equal(filled(none, 1024, 1, 1000 * MIB).memory_bytes, 750 * MIB);
+    assert_int_equal(filled(none, 1024, 1, 88 * MIB).memory_bytes, 66 * MIB);
+    assert_int_equal(filled(none, 1024, 1, 80 * MIB).memory_bytes, 64 * MIB);
+    assert_int_equal(filled(none, 1024, 1, 0).memory_bytes, 64 * MIB);
+    assert_int_equal(filled(none, 1024, 5, 0).shards, 5);
+}
+
+static void count(void *context, const char *what)
+{
+    (void)what;
+    ++*(int *)context;
+}
+
+static int doubts_of(const struct settings *s, uint32_t files, int64_t memory)
+{
+    struct config_machine m = {files, 1, memory};
+    int doubts = 0;
+
+    config_doubts_check(s, &m, count, &doubts);
+    return doubts;
+}
+
+static void doubts_begin_at_the_edge(void **state)
+{
+    struct settings s = {.shards = 1,
+                         .sockets = 1000,
+                         .http_conns = 100,
+                         .memory_bytes = 5000,
+                         .http.line_bytes = 8192,
+                         .body.dimension_bytes = 256};
+    uint32_t all = 1100 + config_own_files(&s);
+
+    (void)state;
+    assert_int_equal(doubts_of(&s, all, 5000), 0);
+    assert_int_equal(doubts_of(&s, all - 1, 5000), 1);
+    assert_int_equal(doubts_of(&s, all, 4999), 1);
+    assert_int_equal(doubts_of(&s, all, 0), 0);
+    s.body.dimension_bytes = 1024;
+    assert_int_equal(doubts_of(&s, all, 5000), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sockets_leave_a_reserve),
+        cmocka_unit_test(everything_fits_under_the_file_limit),
+        cmocka_unit_test(given_values_stay),
+        cmocka_unit_test(memory_is_three_quarters_but_64_mib),
+        cmocka_unit_test(doubts_begin_at_the_edge),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
