@@ -39,7 +39,7 @@ run_ctest() { # PRESET ARGUMENT...
 # What a sanitizer finds in a server goes to a file, and the file fails the step.
 run_pytest() { # PRESET ARGUMENT...
     PUSHCA=$root/build/$1/pushca \
-        ASAN_OPTIONS=log_path=$REPORTS:detect_stack_use_after_return=1 \
+        ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$REPORTS \
         UBSAN_OPTIONS=log_path=$REPORTS:print_stacktrace=1 \
         TSAN_OPTIONS=log_path=$REPORTS:second_deadlock_stack=1 \
         /usr/bin/python3 -m pytest -q -rs --color=no "${@:2}"
@@ -81,6 +81,11 @@ run_coverage() {
     gcovr --root . --filter src/ --object-directory build/cov --print-summary --sort-percentage
 }
 
+export ASAN_OPTIONS=detect_stack_use_after_return=1
+if [ ! -d /proc/self ]; then
+    echo "There is no /proc, so leaks cannot be looked for"
+    ASAN_OPTIONS+=:detect_leaks=0
+fi
 mkdir -p "$logs"
 rm -f "$logs"/*
 export PYTHONDONTWRITEBYTECODE=1

@@ -8,7 +8,7 @@ set(swagger ${asset_dir}/node_modules/swagger-ui-dist)
 
 # Tried once per lock file and build directory, whether it works or not; cmake --fresh tries again.
 function(fetch_swagger)
-  find_program(NPM npm)
+  find_program(NPM npm NO_CMAKE_SYSTEM_PATH NO_CMAKE_INSTALL_PREFIX)
   file(SHA256 ${web}/package-lock.json lock)
   if(NOT NPM)
     message(STATUS "Swagger UI left out: npm is not installed")

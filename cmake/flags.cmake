@@ -39,4 +39,8 @@ if(PUSHCA_LTO)
   include(CheckIPOSupported)
   check_ipo_supported(RESULT lto LANGUAGES C CXX)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ${lto})
+  # several partitions gcc would hand to make, which need not be there
+  if(lto AND CMAKE_C_COMPILER_ID STREQUAL GNU)
+    target_link_options(flags INTERFACE -flto-partition=one)
+  endif()
 endif()

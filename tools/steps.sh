@@ -53,7 +53,7 @@ step() {
             status=1
         fi
     done
-    read -r passed failed skipped < <(counts "$kind" "$status" "$log")
+    read -r passed failed skipped <<<"$(counts "$kind" "$status" "$log")"
     echo "$passed $failed $skipped" >>"$logs/results"
 
     if [ "$failed" -gt 0 ]; then word=FAILED; fi

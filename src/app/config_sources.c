@@ -129,7 +129,7 @@ int config_read_environment(char *const *environment, struct properties *out,
         if (key >= 0)
             wrong += add_variable(out, config_keys[key].name, equals + 1, where, errors);
         else if (looks_like_ours(name))
-            properties_add(strange, bytes_text(name), bytes_of(NULL, 0), where);
+            properties_add(strange, bytes_text(name), bytes_of(NULL, 0), "environment");
         mem_free(name);
         mem_free(where);
     }

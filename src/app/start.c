@@ -251,7 +251,7 @@ static void serve(struct server *v, int signals, bool greet)
 
 int start_run(const struct config *config, bool greet)
 {
-    struct server v = {.settings = config_settings(config)};
+    struct server v = {.settings = config_settings(config), .hub.version = PUSHCA_VERSION};
     int signals = open_signals();
     int status;
 

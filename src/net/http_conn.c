@@ -199,7 +199,7 @@ static bool read_chunks(struct http_conn *h, struct pass *p)
             fail(h, &p->request, bad.status, bad.why);
             return false;
         }
-        if (data.len > h->limits->body_bytes - h->body.len) {
+        if (data.len + h->chunks.left > h->limits->body_bytes - h->body.len) {
             read_head_again(h, p);
             fail(h, &p->request, 413, "the body is larger than pushca.limits.body-bytes allows");
             return false;

@@ -7,8 +7,9 @@
  *           double).
  * Owner:    values and strings are views into the parser, valid until its next json_parse.
  * Thread:   one parser per thread.
- * Bound:    the caller limits the text; a parser's memory is a small multiple of the largest text
- *           it met, given back by the json_parse that follows one of more than 256 KiB.
+ * Bound:    the caller limits the text; a parser holds up to 15 times the largest text it met (what
+ * a text does not fill stays untouched address space; mem_held does not count it), given back by
+ * the json_parse that follows one of more than 256 KiB.
  */
 #pragma once
 #include <stdbool.h>

@@ -22,7 +22,7 @@ struct token_key {
     struct bytes secret; /* at least TOKEN_SECRET_MIN bytes */
 };
 
-/* Appends the token: base64url characters and two dots. */
+/* Appends the token: base64url characters and two dots. ERR_BAD: client is no checked identity. */
 MUST_USE enum err token_issue(const struct token_key *key, const struct identity *client,
                               int64_t now_s, int64_t life_s, struct rand *r, struct buf *out);
 

@@ -148,8 +148,8 @@ static void every_wrong_key_is_reported_at_once(void **state)
         "FILE:2: server.port: expected a whole number from 0 to 65535, found \"65536\"\n",
         "FILE:5: pushca.pusher.socket-prot: unknown key; did you mean pushca.pusher.socket-port?\n",
         "FILE:6: pushca.pusher.shards: expected a whole number from 1 to 64, found \"many\"\n",
-        "FILE:7: pushca.limits.stall-ms: expected milliseconds (or 500ms, 10s, 5m) from 100 to "
-        "86400000, found \"99\"\n",
+        ("FILE:7: pushca.limits.stall-ms: expected milliseconds (or 500ms, 10s, 5m) from 100 to "
+         "86400000, found \"99\"\n"),
         "environment LOGGING_FORMAT: logging.format: expected text or json, found \"xml\"\n",
         "--set: pushca.nothing.such: unknown key; expected one that --help-config lists\n",
         "--set nonsense: expected KEY=VALUE\n",
@@ -359,8 +359,8 @@ static void origins_are_a_list(void **state)
 {
     static const char *const ways[] = {
         "pushca.pusher.allowed-origins: [https://a.example, 'http://b.example:81']\n",
-        "pushca:\n  pusher:\n    allowed-origins:\n    - https://a.example\n"
-        "    - http://b.example:81\n",
+        ("pushca:\n  pusher:\n    allowed-origins:\n    - https://a.example\n"
+         "    - http://b.example:81\n"),
         "pushca.pusher.allowed-origins: https://a.example , http://b.example:81\n",
     };
     size_t i;
@@ -474,6 +474,41 @@ static void identifiers_are_short_and_plain(void **state)
     REFUSED("expected", .sets = {"pushca.pusher.instance-id=a b", NULL});
 }
 
+/* key=one one one ..., count times, is taken up to the limit. */
+static void expect_bound(const char *key, const char *one, int limit, const char *words)
+{
+    int count;
+
+    for (count = limit - 1; count <= limit + 1; count++) {
+        struct buf text = {0};
+        int i;
+
+        buf_printf(&text, "%s", key);
+        for (i = 0; i < count; i++)
+            buf_add(&text, bytes_text(one));
+        if (!strchr(key, '='))
+            buf_add(&text, BYTES("=1"));
+        if (strchr(one, ','))
+            text.len--;
+        buf_add_char(&text, '\0');
+        if (count <= limit)
+            ACCEPTED(.sets = {text.at, NULL});
+        else
+            REFUSED(words, .sets = {text.at, NULL});
+        buf_fini(&text);
+    }
+}
+
+static void texts_and_lists_are_bounded(void **state)
+{
+    (void)state;
+    expect_bound("pushca.coordinator.secret-key=", "s", 4096, "expected at most 4096 bytes");
+    expect_bound("pushca.license-key=", "l", 8192, "expected a text of 0 to 8192 bytes");
+    expect_bound("pushca.storage.redis.host=", "h", 255, "expected a text of 1 to 255 bytes");
+    expect_bound("pushca.pusher.allowed-origins=", "http://a,", 1000, "more than 1000 entries");
+    expect_bound("", "k", 255, "expected a key of at most 255 bytes");
+}
+
 static void values_that_contradict_are_refused(void **state)
 {
     struct load l = {.sets = {"pushca.limits.queue-bytes=4096", NULL}};
@@ -543,6 +578,7 @@ int main(void)
         cmocka_unit_test(origins_are_a_list),
         cmocka_unit_test(units_are_understood),
         cmocka_unit_test(identifiers_are_short_and_plain),
+        cmocka_unit_test(texts_and_lists_are_bounded),
         cmocka_unit_test(values_that_contradict_are_refused),
         cmocka_unit_test(doubts_are_noted),
         cmocka_unit_test(sets_are_pairs),

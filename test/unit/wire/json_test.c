@@ -10,6 +10,7 @@ static struct bytes kept; /* the last text */
 static int open_parser(void **state)
 {
     (void)state;
+    json_free(NULL);
     parser = json_new(DEPTH);
     return 0;
 }
@@ -406,10 +407,10 @@ static void test_many_keys(void **state)
         many_keys(&text, counts[i], counts[i]);
         good(buf_bytes(&text));
         for (size_t k = 0; k < 3; k++) {
-            size_t begin = text.len + 1; /* column of the key behind the last comma */
+            size_t begin;
 
             many_keys(&text, counts[i], counts[i]);
-            begin = text.len + 1;
+            begin = text.len + 1; /* column behind the comma to come */
             many_keys(&text, counts[i], picks[k]);
             snprintf(wanted, sizeof(wanted),
                      "line 1, column %zu: the key \"key%zu\" is there twice", begin, picks[k]);

@@ -1,0 +1,312 @@
+"""The command line and the configuration of the real binary."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import re
+import resource
+import subprocess
+import time
+
+import pytest
+
+from pushca import BINARY, ROOT, Server, identity
+
+SECRET = "0123456789abcdef0123456789abcdef"
+SAMPLE = pathlib.Path(__file__).parent / "data/application.yaml"
+PLAIN_ENV = {name: value for name, value in os.environ.items()
+             if not name.upper().startswith(("PUSHCA_", "SERVER_", "LOGGING_", "SPRING"))}
+
+
+def run(*arguments, env=None, stdin="", **more):
+    return subprocess.run([BINARY, *arguments], env={**PLAIN_ENV, **(env or {})}, input=stdin, text=True,
+                          capture_output=True, timeout=30, check=False, **more)
+
+
+def check(*arguments, **more):
+    return run("--check-config", *arguments, **more)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(text, name="application.yaml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+    return write_file
+
+
+def refused(answer, *lines):
+    assert answer.returncode == 1, answer
+    assert answer.stdout == ""
+    for line in lines:
+        assert line in answer.stderr.splitlines(), answer.stderr
+
+
+# -- command line ---------------------------------------------------------------------------------------
+
+def test_version_and_help():
+    assert re.fullmatch(r"pushca \d+\.\d+\.\d+\S*\n", run("--version").stdout)
+    help_text = run("--help")
+    assert help_text.returncode == 0 and "--check-config" in help_text.stdout and help_text.stderr == ""
+    keys = run("--help-config").stdout.splitlines()
+    assert len(keys) > 50 and all(line.startswith("| `") and line.endswith(" |") for line in keys)
+
+
+@pytest.mark.parametrize("arguments", [["start"], ["--confg"], ["serve", "x"], ["--config"], ["token"],
+                                       ["--secret-hex", "00"], ["--check-config=1"]])
+def test_wrong_usage_is_status_2(arguments):
+    answer = run(*arguments)
+    assert answer.returncode == 2 and answer.stdout == ""
+    assert answer.stderr.startswith("pushca: ") and answer.stderr.count("\n") == 1
+    assert "pushca --help" in answer.stderr
+
+
+def test_without_configuration_all_is_well():
+    answer = check()
+    assert (answer.returncode, answer.stdout) == (0, "configuration ok\n")
+    assert answer.stderr.startswith("note: pushca.coordinator.secret-key is not given")
+    assert check("--set", f"pushca.coordinator.secret-key={SECRET}").stderr == ""
+    assert run("serve", "--check-config").returncode == 0
+
+
+# -- the sample file of the base specification ------------------------------------------------------------
+
+def test_the_sample_file_is_refused_for_its_placeholders_alone():
+    answer = check("--config", str(SAMPLE))
+    assert answer.returncode == 1
+    lines = answer.stderr.splitlines()[1:]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{SAMPLE}:8: pushca.coordinator.secret-key: is still the placeholder")
+    assert lines[1].startswith(f"{SAMPLE}:11: pushca.license-key: is still the placeholder")
+
+
+@pytest.mark.parametrize("name", ["spring.config.location", "SPRING_CONFIG_LOCATION"])
+@pytest.mark.parametrize("prefix", ["", "file:"])
+def test_the_sample_file_loads_without_its_placeholders(write, name, prefix):
+    text = SAMPLE.read_text().replace("<your secret key for JWT signature>", SECRET)
+    path = write(text.replace("<your license key>", "any"))
+    answer = check(env={name: prefix + path})
+    assert answer.returncode == 0
+    notes = answer.stderr.splitlines()
+    assert len(notes) == 2 and "standalone only" in notes[0]
+    assert notes[1] == ("note: accepted without meaning here: pushca.license-key, server.tomcat.threads.max, "
+                        "server.tomcat.threads.min-spare, management.*, springdoc.*")
+
+
+def test_the_docker_environment_of_the_base_specification_loads(write):
+    text = SAMPLE.read_text().replace("<your secret key for JWT signature>", SECRET)
+    path = write(text.replace("<your license key>", "any"))
+    answer = check(env={
+        "PUSHCA_REDIS_HOST_NAME": "pushca-cache", "PUSHCA_REDIS_PORT": "6379",
+        "PUSHCA_SERVER_SOCKET_PORT": "8885", "PUSHCA_INTERNAL_ADVERTISED_URL": "ws://pusher1:8885/",
+        "PUSHCA_INTERNAL_CLUSTER_URL": "http://pusher1:8080",
+        "PUSHCA_EXTERNAL_ADVERTISED_URL": "ws://82.147.191.51:35085/", "spring.config.location": path})
+    assert (answer.returncode, answer.stdout) == (0, "configuration ok\n")
+    assert len(answer.stderr.splitlines()) == 2
+
+
+# -- what is wrong is told with file and line ---------------------------------------------------------------
+
+def test_all_mistakes_come_at_once(write):
+    path = write("pushca:\n  pusher:\n    socket-prot: 1\n    shards: 65\n    external-advertised-url: ws://a_b:1\n"
+                 "  limits:\n    queue-bytes: 1KB\n    soft-queue-bytes: 2KB\nserver.port: http\n"
+                 "pushca.pusher.shards: 2\n")
+    answer = check("--config", path, "--set", "pushca.nothing=1", env={"LOGGING_FORMAT": "xml"})
+    refused(
+        answer,
+        f"{path}:3: pushca.pusher.socket-prot: unknown key; did you mean pushca.pusher.socket-port?",
+        f"{path}:10: pushca.pusher.shards: expected this key once, it stands in line 4 as well",
+        f"{path}:5: pushca.pusher.external-advertised-url: expected ws://host:port/ or wss://host:port/, found "
+        '"ws://a_b:1": it has \'_\' in its host, which Java clients cannot read',
+        f"{path}:8: pushca.limits.soft-queue-bytes: expected no more than pushca.limits.queue-bytes",
+        f'{path}:9: server.port: expected a whole number from 0 to 65535, found "http"',
+        'environment LOGGING_FORMAT: logging.format: expected text or json, found "xml"',
+        "--set: pushca.nothing: unknown key; expected one that --help-config lists",
+    )
+    assert len(answer.stderr.splitlines()) == 8
+
+
+def test_the_examples_of_the_documentation_are_true(write, tmp_path):
+    text = (ROOT / "docs/configuration.md").read_text()
+    good = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
+    assert check("--config", write(good)).returncode == 0
+    shown = re.search(r"```\n(application.*?)```", text, re.DOTALL)[1].splitlines()
+    write("\n" * 8 + "pushca.pusher.socket-prot: 1\n")
+    answer = check("--config", "application.yaml", "--set", "server.port=http",
+                   env={"PUSHCA_ACKNOWLEDGE_TIMEOUT_MS": "soon"}, cwd=tmp_path)
+    assert sorted(answer.stderr.splitlines()[1:]) == sorted(shown)
+
+
+@pytest.mark.parametrize("text, line, what", [
+    ("a: 1\n b: 2\n", 2, "broken YAML in column 3"),
+    ("a: [1\n", 2, "broken YAML in column 1"),
+    (b"a: 1\nb: \xff\n", 2, "broken YAML: invalid leading UTF-8 octet"),
+    ("a: &b 1\n", 1, "anchors"),
+    ("a: *b\n", 1, "aliases"),
+    ("a: 1\n---\nb: 2\n", 2, "a second document begins"),
+    ("- 1\n", 1, "expected keys and values, found a list"),
+    ("a: " + "[" * 40, 1, "more than 32 levels"),
+])
+def test_broken_files_are_told_where(write, text, line, what):
+    path = write(text)
+    answer = check("--config", path)
+    assert answer.returncode == 1
+    assert re.search(rf"^{re.escape(path)}:{line}: .*{re.escape(what)}", answer.stderr, re.MULTILINE), answer.stderr
+
+
+def test_files_that_cannot_be_read(tmp_path, write):
+    refused(check("--config", f"{tmp_path}/none.yaml"),
+            f"{tmp_path}/none.yaml: expected a readable YAML file: No such file or directory")
+    refused(check("--config", str(tmp_path)), f"{tmp_path}: expected a readable YAML file: Is a directory")
+    refused(check("--config", write("#" * (1 << 20) + "#")),
+            f"{tmp_path}/application.yaml: expected a readable YAML file: it is larger than 1 MiB")
+    assert check("--config", write("#" * (1 << 20))).returncode == 0
+    assert check("--config", write(b"\xef\xbb\xbfserver.port: 1\n")).returncode == 0
+
+
+def test_a_secret_is_never_repeated(write):
+    path = write("pushca.coordinator.secret-key: hush-hush\n")
+    answer = check("--config", path)
+    refused(answer, f"{path}:1: pushca.coordinator.secret-key: expected at least 32 bytes, found 9: "
+                    "make one by `openssl rand -hex 32`")
+    assert "hush" not in answer.stderr
+    assert "hush" not in check("--set", "pushca.coordinator.secret-kay=hush-hush").stderr
+
+
+def test_strange_variables_are_only_noted():
+    answer = check("--set", f"pushca.coordinator.secret-key={SECRET}",
+                   env={"PUSHCA_SERVER_SOKET_PORT": "1", "SERVER_TOMCAT_THREADS_MINSPARE": "5"})
+    assert answer.returncode == 0
+    assert answer.stderr.splitlines() == [
+        "note: accepted without meaning here: server.tomcat.threads.min-spare",
+        "note: environment: PUSHCA_SERVER_SOKET_PORT has no meaning here; did you mean "
+        "PUSHCA_SERVER_SOCKET_PORT?",
+    ]
+
+
+# -- what is configured is what runs --------------------------------------------------------------------------
+
+def test_the_wrong_configuration_does_not_start():
+    answer = run("--set", "server.port=http")
+    refused(answer, '--set: server.port: expected a whole number from 0 to 65535, found "http"')
+
+
+def test_line_beats_environment_beats_file(write):
+    path = write("pushca.pusher.instance-id: by-file\npushca.pusher.external-advertised-url: ws://by-file:1\n"
+                 "pushca.pusher.internal-advertised-url: ws://by-file:2\n")
+    env = {"PUSHCA_PUSHER_INSTANCE_ID": "by-environment", "PUSHCA_EXTERNAL_ADVERTISED_URL": "ws://by-environment:1"}
+    with Server("pushca.pusher.instance-id=by-line", env=env, arguments=["--config", path]) as server:
+        answer = server.post("/open-connection", {"client": identity()}).json
+        assert answer["pusherInstanceId"] == "by-line"
+        assert answer["externalAdvertisedUrl"].startswith("ws://by-environment:1/")
+        assert answer["internalAdvertisedUrl"].startswith("ws://by-file:2/")
+
+
+def test_notes_are_logged_once_and_logs_can_be_json():
+    with Server("logging.format=json", "springdoc.x=1", "management.y=2") as server:
+        pass
+    events = [json.loads(line) for line in server.lines]
+    notes = [event for event in events if "without meaning here" in json.dumps(event)]
+    assert len(notes) == 1 and "management.*, springdoc.*" in json.dumps(notes[0])
+
+
+def test_the_greeting_is_for_who_brings_no_file(write):
+    """With a file, standard output stays empty."""
+    sets = ["--set", "server.port=0", "--set", "pushca.pusher.socket-port=0"]
+    for more, greets in (([], True), (["--config", write("")], False), (["--set", "logging.format=json"], False)):
+        process = subprocess.Popen([BINARY, *sets, *more], env=PLAIN_ENV, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        for line in process.stderr:
+            if "ready" in line:
+                break
+        process.terminate()
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert bool(output) == greets
+
+
+def test_the_file_limit_is_raised_and_what_it_cannot_carry_is_noted():
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 512))
+
+    def lowest():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    assert "file limit" not in check(preexec_fn=lower).stderr
+    answer = check("--set", "pushca.pusher.socket-pool-size=1048576")
+    assert answer.returncode == 0 and "note: 1048576 sockets and " in answer.stderr
+    if os.geteuid() != 0:
+        assert "the file limit is 64" in check(preexec_fn=lowest).stderr
+
+
+# -- token verify ---------------------------------------------------------------------------------------------
+
+def part(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def forge(secret, exp_in_s=60, alg="HS256", **more):
+    """A token by other means than ours."""
+    now = int(time.time())
+    claims = {**identity(), "iat": now, "exp": now + exp_in_s, "jti": "x", **more}
+    text = part(json.dumps({"alg": alg, "typ": "JWT"}).encode()) + "." + part(json.dumps(claims).encode())
+    return text + "." + part(hmac.digest(secret.encode(), text.encode(), hashlib.sha256))
+
+
+def verdict(token, *arguments, env=None):
+    answer = run("token", "verify", *arguments, stdin=token, env=env)
+    return answer.returncode, answer.stdout.strip()
+
+
+def test_verdicts_over_tokens_of_others(write):
+    by_hex = ["--secret-hex", SECRET.encode().hex()]
+    by_file = ["--config", write(f"pushca.coordinator.secret-key: {SECRET}\n")]
+    for how in (by_hex, by_file):
+        assert verdict(forge(SECRET), *how) == (0, "valid")
+        assert verdict(forge(SECRET) + "\n", *how) == (0, "valid")
+        assert verdict(forge(SECRET, exp_in_s=-5), *how) == (1, "expired")
+        assert verdict(forge(SECRET[::-1]), *how) == (1, "invalid")
+        assert verdict(forge(SECRET, alg="none"), *how) == (1, "invalid")
+        assert verdict("nonsense", *how) == (1, "invalid")
+        assert verdict("", *how) == (2, "")
+    assert verdict(forge(SECRET), env={"PUSHCA_COORDINATOR_SECRET_KEY": SECRET}) == (0, "valid")
+
+
+def test_no_verdict_without_a_secret():
+    assert verdict(forge(SECRET)) == (2, "")
+    assert verdict(forge(SECRET), "--secret-hex", "00ff") == (2, "")
+    assert verdict(forge(SECRET), "--secret-hex", "0" * 63) == (2, "")
+    assert verdict(forge(SECRET), "--secret-hex", "x" * 64) == (2, "")
+    assert verdict(forge(SECRET), "--set", "server.port=http") == (2, "")
+
+
+def test_a_token_of_the_server_is_valid():
+    with Server(f"pushca.coordinator.secret-key={SECRET}") as server:
+        url = server.post("/open-connection", {"client": identity()}).json["externalAdvertisedUrl"]
+    token = url.rstrip("/").rsplit("/", 1)[1]
+    assert verdict(token, "--secret-hex", SECRET.encode().hex()) == (0, "valid")
+
+
+# -- completion -----------------------------------------------------------------------------------------------
+
+def complete(*words):
+    script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }; '
+              '_pushca "$1"; printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, "bash", ROOT / "tools/completion/pushca.bash", BINARY, *words],
+                          capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.split()
+
+
+def test_completion():
+    assert complete("") == ["serve", "token"]
+    assert complete("serve", "--ch") == ["--check-config"]
+    assert complete("--set", "server.tomcat.threads.m") == ["server.tomcat.threads.max=",
+                                                            "server.tomcat.threads.min-spare="]
+    assert complete("--set", "management") == []
+    assert complete("token", "") == ["verify"]
+    assert complete("token", "verify", "--s") == ["--secret-hex", "--set"]
+    assert str(SAMPLE) in complete("--config", str(SAMPLE)[:-3])
