@@ -16,7 +16,8 @@ for part; do
         [ "$part" = --help ] && exit 0 || exit 2
     fi
 done
-parts=("${@:-${all[@]}}")
+[ $# -gt 0 ] || set -- "${all[@]}"
+parts=("$@")
 
 # wants PART...: is one of these to run?
 wants() {
@@ -39,7 +40,7 @@ run_ctest() { # PRESET ARGUMENT...
 # What a sanitizer finds in a server goes to a file, and the file fails the step.
 run_pytest() { # PRESET ARGUMENT...
     PUSHCA=$root/build/$1/pushca \
-        ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$REPORTS \
+        ASAN_OPTIONS=log_path=$REPORTS:detect_stack_use_after_return=1 \
         UBSAN_OPTIONS=log_path=$REPORTS:print_stacktrace=1 \
         TSAN_OPTIONS=log_path=$REPORTS:second_deadlock_stack=1 \
         /usr/bin/python3 -m pytest -q -rs --color=no "${@:2}"
@@ -67,7 +68,7 @@ run_system() {
     # Mostly waiting, so two at a time.
     step pytest "system release" run_pytest release test/system &
     {
-        step pytest "system asan" run_pytest asan test/system
+        step pytest "system $memory" run_pytest $memory test/system
         step pytest "system tsan" fixed_layout run_pytest tsan -m tsan test/system
     } &
     wait
@@ -81,10 +82,10 @@ run_coverage() {
     gcovr --root . --filter src/ --object-directory build/cov --print-summary --sort-percentage
 }
 
-export ASAN_OPTIONS=detect_stack_use_after_return=1
+memory=asan
 if [ ! -d /proc/self ]; then
-    echo "There is no /proc, so leaks cannot be looked for"
-    ASAN_OPTIONS+=:detect_leaks=0
+    echo "There is no /proc, which the address sanitizer needs: testing without it"
+    memory=dev
 fi
 mkdir -p "$logs"
 rm -f "$logs"/*
@@ -100,9 +101,9 @@ if wants tidy; then
     step build "build clang" build_preset clang
     step check tidy tools/check-tidy
 fi
-if wants unit sim system; then step build "build asan" build_preset asan; fi
-if wants unit; then step ctest unit run_ctest asan -R '^unit-'; fi
-if wants sim; then step ctest sim run_ctest asan -R '^sim-'; fi
+if wants unit sim system; then step build "build $memory" build_preset $memory; fi
+if wants unit; then step ctest unit run_ctest $memory -R '^unit-'; fi
+if wants sim; then step ctest sim run_ctest $memory -R '^sim-'; fi
 if wants threads system; then step build "build tsan" build_preset tsan; fi
 if wants threads; then step ctest threads fixed_layout run_ctest tsan -R '^unit-'; fi
 if wants system; then

@@ -106,6 +106,12 @@ static void one_meter_is_not_another(void **state)
     }
     meter_close();
     meter_close(); /* a second time is harmless */
+    meter_open();  /* and cells may be had again */
+    read_all(before);
+    meter_add(METER_COMMANDS, 1);
+    assert_int_equal(meter_sum(METER_COMMANDS), before[METER_COMMANDS] + 1);
+    meter_close();
+    assert_int_equal(meter_sum(METER_COMMANDS), before[METER_COMMANDS] + 1);
 }
 
 static void *add_one(void *given)

@@ -24,6 +24,24 @@ static void fills_what_it_is_asked_for(void **state)
     }
 }
 
+/* A byte at a time is as good as many: every value comes, and the pool ends now and then. */
+static void single_bytes_are_random_too(void **state)
+{
+    int seen[256] = {0}, i;
+    struct rand r;
+
+    (void)state;
+    rand_init(&r);
+    for (i = 0; i < DRAWS; i++) {
+        unsigned char byte;
+
+        rand_fill(&r, &byte, 1);
+        seen[byte]++;
+    }
+    for (i = 0; i < 256; i++) /* 117 expected, eight standard deviations either way */
+        assert_in_range(seen[i], 30, 204);
+}
+
 static int by_value(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -105,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fills_what_it_is_asked_for),
+        cmocka_unit_test(single_bytes_are_random_too),
         cmocka_unit_test(never_repeats),
         cmocka_unit_test(keeps_no_copy),
         cmocka_unit_test(below_reaches_every_value_and_none_beyond),

@@ -55,12 +55,14 @@ static void a_length_without_end_is_refused(void **state)
 }
 
 enum { THREADS = 4, ROUNDS = 300000 };
+static pthread_barrier_t gate; /* so that they count at the same time */
 
 /* Comes with a count of its own. */
 static void count_up_and_down(void *context)
 {
     struct frame *f = context;
 
+    pthread_barrier_wait(&gate);
     for (int i = 0; i < ROUNDS; i++) {
         CHECK(frame_ref(f)->at[i % 100] == 'y');
         frame_unref(f);
@@ -76,12 +78,14 @@ static void counted_by_many_threads(void **state)
 
     (void)state;
     memset(f->at, 'y', f->len);
+    assert_int_equal(pthread_barrier_init(&gate, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(thread_start(&threads[i], "counter", count_up_and_down, frame_ref(f)),
                          ERR_OK);
     frame_unref(f); /* whoever is last frees it, and that is seldom this thread */
     for (int i = 0; i < THREADS; i++)
         thread_join(threads[i]);
+    pthread_barrier_destroy(&gate);
     assert_int_equal(mem_held(), before);
 }
 

@@ -333,7 +333,7 @@ static void bad_requests_are_answered_and_end_the_connection(void **state)
         assert_true(bytes_starts(buf_bytes(&out), bytes_text(cases[i].out)));
         assert_int_equal(count_text(buf_bytes(&out), "Content-Length: "), 1);
         assert_int_equal(count_text(buf_bytes(&out), "Connection: close\r\n"), 1);
-        assert_int_equal(count_text(buf_bytes(&s.log), cases[i].log) > 0, 1);
+        assert_true(!*cases[i].log || count_text(buf_bytes(&s.log), cases[i].log) > 0);
         assert_int_equal(s.errors, 1);
         assert_int_equal(s.requests, 0);
         site_close(&s);
