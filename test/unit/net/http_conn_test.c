@@ -316,7 +316,7 @@ static void bad_requests_are_answered_and_end_the_connection(void **state)
         {"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
          "HTTP/1.1 400 ", " /p\n"},
         {"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nab",
-         "HTTP/1.1 ", NULL},
+         "HTTP/1.1 413 ", " /p\n"},
     };
     size_t i;
 
