@@ -27,7 +27,7 @@ def function(body="", parameters="void"):
 
 def test_rooms_pass_includes_to_the_left(check):
     files = {"src/base/a.h": "", "src/net/b.h": "", "src/net/b.c": '#include "net/b.h"\n#include "base/a.h"\n',
-             "test/unit/net/b_test.c": '#include "net/b.h"\n'}
+             "tests/unit/net/b_test.c": '#include "net/b.h"\n'}
     assert check("check-rooms", files) == (0, "rooms: ok\n")
 
 
@@ -40,8 +40,8 @@ def test_rooms_pass_includes_to_the_left(check):
     ("src/net/b.c", "", 'src/net/b.c:1: the first include must be "net/b.h"'),
     ("src/net/x.c", '#include "b.h"\n', "src/net/x.c:1: no file src/b.h"),
     ("src/attic/x.c", "", "src/attic/x.c:1: not in a room"),
-    ("test/unit/flow/x_test.c", '#include "net/b.h"\n', "room flow must not include net/b.h"),
-    ("test/unit/net/b_test.c", '#include "net/b.c"\n', "includes a source file, net/b.c"),
+    ("tests/unit/flow/x_test.c", '#include "net/b.h"\n', "room flow must not include net/b.h"),
+    ("tests/unit/net/b_test.c", '#include "net/b.c"\n', "includes a source file, net/b.c"),
 ])
 def test_rooms_fail(check, path, text, said):
     files = {"src/net/b.h": "", "src/flow/c.h": "", "src/app/d.h": "", path: text}
@@ -95,7 +95,7 @@ def test_size_takes_an_excuse(check, text):
 
 def test_headers_pass(check):
     files = {"src/net/x.h": OPENING.format("x") + "#include <stddef.h>\nsize_t x(void);\n",
-             "test/sim/y.h": '#include "net/x.h"\nstatic inline size_t y(void)\n{\n    return x();\n}\n'}
+             "tests/sim/y.h": '#include "net/x.h"\nstatic inline size_t y(void)\n{\n    return x();\n}\n'}
     assert check("check-headers", files) == (0, "headers: ok\n")
 
 
@@ -118,7 +118,7 @@ def test_banned_pass(check):
 
 @pytest.mark.parametrize("path, text, said", [
     ("src/net/x.c", "\n    strcpy(a, b);\n", "src/net/x.c:2: strcpy is banned"),
-    ("test/unit/net/x_test.c", "n = atoi (a);\n", "test/unit/net/x_test.c:1: atoi is banned"),
+    ("tests/unit/net/x_test.c", "n = atoi (a);\n", "tests/unit/net/x_test.c:1: atoi is banned"),
     ("docs/x.md", "\nsee " + "/" + "home/somebody/x\n", "docs/x.md:2: an absolute path"),
     ("web/package-lock.json", '"https://registry.' + 'npmjs.org/x"', "web/package-lock.json:1: the address"),
 ])

@@ -334,7 +334,7 @@ static void placeholders_are_refused_by_name(void **state)
 /* The sample file of the base specification, its two placeholders filled in. */
 static void the_sample_file_loads(void **state)
 {
-    struct config_sources from = {.file = "test/system/data/application.yaml"};
+    struct config_sources from = {.file = "tests/system/data/application.yaml"};
     const char *const sets[] = {SECRET, "pushca.license-key=none"};
     struct config *config;
     struct buf errors = {0};
