@@ -29,6 +29,11 @@ int config_key_find(const char *name)
     return -1;
 }
 
+static char upper(char c)
+{
+    return (char)toupper((unsigned char)c);
+}
+
 /* out has room for CONFIG_NAME_MAX + 1. */
 static void derive(const char *name, int way, char *out)
 {
@@ -40,7 +45,7 @@ static void derive(const char *name, int way, char *out)
         if (*name == '.' || *name == '-')
             out[n++] = '_';
         else
-            out[n++] = (char)toupper((unsigned char)*name);
+            out[n++] = upper(*name);
     }
     out[n] = '\0';
 }

@@ -139,7 +139,8 @@ void delivery_send(struct ask *a, const struct identity *to, struct bytes text, 
     struct notification *n;
 
     memcpy(head, a->message_id, id);
-    memcpy(head + id, "@@", 2);
+    head[id] = '@';
+    head[id + 1] = '@';
     frame = ws_frame(FRAME_ACKED, WS_TEXT, bytes_of(head, id + 2), text);
     n = notification_new(&f, frame);
     frame_unref(frame);

@@ -37,9 +37,9 @@ static void set_resize(struct value *v, uint32_t cap)
         mem_free(many);
         v->one = one;
     } else if (many) {
-        v->many = mem_resize(many, cap * sizeof(*many));
+        v->many = mem_resize(many, cap * sizeof(struct client *));
     } else {
-        many = mem_alloc(cap * sizeof(*many));
+        many = mem_alloc(cap * sizeof(struct client *));
         many[0] = v->one;
         v->many = many;
     }

@@ -2,9 +2,9 @@
  * repeats - which commands a client sent lately, so that a repeated one is answered, not done
  * again.
  *
- * Words:   protocol.md C.1: per (identity, text of the command), for at least repeat_keep_ms while no more
- * than repeat_entries are remembered on a shard; past that the oldest are forgotten first. Owner:
- * the shard.      Thread: its own.
+ * Words:   protocol.md C.1: per (identity, text of the command), for at least repeat_keep_ms while
+ * no more than repeat_entries are remembered on a shard; past that the oldest are forgotten first.
+ * Owner: the shard.      Thread: its own.
  */
 #pragma once
 #include <stdint.h>
@@ -39,8 +39,8 @@ struct repeats {
 void repeats_init(struct repeats *r);
 void repeats_fini(struct repeats *r);
 
-/* text: the whole command. Repeats are identical to the byte; the same id on another text is another
-   command. */
+/* text: the whole command. Repeats are identical to the byte; the same id on another text is
+   another command. */
 uint64_t repeat_key(struct shard *s, uint64_t client_hash, struct bytes text);
 
 /* Null: not seen within the window. */

@@ -132,7 +132,7 @@ enum err sock_write(int fd, const struct iovec *iov, int count, size_t *sent)
     ssize_t n;
 
     /* sendmsg does not write through iov; its type merely lacks the const. */
-    memcpy(&message.msg_iov, &iov, sizeof(iov));
+    memcpy(&message.msg_iov, &iov, sizeof(void *));
     n = sendmsg(fd, &message, MSG_NOSIGNAL);
     *sent = n > 0 ? (size_t)n : 0;
     return n >= 0 ? ERR_OK : stream_error(errno);

@@ -199,7 +199,7 @@ void peer_connect(const char *name, char *where)
     uint32_t door;
 
     sim_settle();
-    door = at ? (uint32_t)atoi(at + 2) : knock++;
+    door = at ? (uint32_t)strtoul(at + 2, NULL, 10) : knock++;
     if (at)
         *at = 0;
     read_identity(where, &who);
@@ -344,7 +344,7 @@ static void expect_status(struct peer *p, const char *status)
     if (!end || in.len < 12 || strncmp(in.at + 9, status, 3) != 0)
         sim_fail("%s got %.*s, expected status %s", p->name, (int)(in.len < 200 ? in.len : 200),
                  in.len ? in.at : "", status);
-    p->at += (size_t)(end + 4 - in.at) + (length ? (size_t)atoi(length + 16) : 0);
+    p->at += (size_t)(end + 4 - in.at) + (length ? (size_t)strtoul(length + 16, NULL, 10) : 0);
 }
 
 void peer_expect(const char *name, const char *text)
@@ -413,7 +413,7 @@ void peer_flood(char *rest)
 {
     static char line[TEXT];
     char *name = strsep(&rest, " ");
-    int i, count = atoi(strsep(&rest, " "));
+    int i, count = (int)strtol(strsep(&rest, " "), NULL, 10);
     const char *hole = strstr(rest, "%d");
 
     for (i = 0; i < count; i++) {

@@ -159,7 +159,7 @@ static void do_named(void (*verb)(const char *name, char *rest), char *rest)
 static void do_expect(char *rest)
 {
     char *name = word(&rest);
-    int64_t want = atoll(rest), got = peer_meter(name);
+    int64_t want = strtoll(rest, NULL, 10), got = peer_meter(name);
 
     sim_settle();
     got = peer_meter(name);
@@ -191,9 +191,9 @@ static void do_peer(const char *name, char *rest)
     else if (strcmp(what, "<nothing") == 0)
         peer_expect_nothing(name);
     else if (strcmp(what, "<close") == 0)
-        peer_expect_close(name, atoi(rest));
+        peer_expect_close(name, (int)strtol(rest, NULL, 10));
     else if (strcmp(what, "<bytes") == 0)
-        peer_expect_bytes(name, atoi(rest));
+        peer_expect_bytes(name, (int)strtol(rest, NULL, 10));
     else
         sim_fail("unknown word: %s %s", name, what);
 }

@@ -53,20 +53,8 @@ static void test_what_was_encoded_comes_back(void **state)
 
 static void test_what_is_no_base64url_is_refused(void **state)
 {
-    static const char *const bad[] = {"A",
-                                      "AAAAA",
-                                      "A===",
-                                      "AB+/",
-                                      "AAA\n",
-                                      " AAA",
-                                      "AA=A",
-                                      "==",
-                                      "AB",
-                                      "AAB",
-                                      "A=",
-                                      "AAA==",
-                                      "\xff"
-                                      "AAA"};
+    static const char *const bad[] = {"A",  "AAAAA", "A===", "AB+/", "AAA\n", " AAA",   "AA=A",
+                                      "==", "AB",    "AAB",  "A=",   "AAA==", "AAA\xff"};
     char out[16];
     size_t len, i;
 

@@ -30,7 +30,7 @@ static unsigned draw(unsigned n)
 static unsigned start_random(void)
 {
     const char *given = getenv("SEED");
-    unsigned seed = given ? (unsigned)atoi(given) : 20260911U;
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : 20260911U;
 
     print_message("SEED=%u\n", seed);
     state = seed;
