@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 enum { FILE_MAX = 8192, PATH_ROOM = 4096 };
@@ -211,6 +212,16 @@ uint32_t limits_cores(const char *root)
     return (uint32_t)(cores < 1 ? 1 : cores > LIMITS_CORES_MAX ? LIMITS_CORES_MAX : cores);
 }
 
+/* The kernel's own answer, for a process that sees no /proc, as in a bare chroot. */
+static int64_t memory_of_kernel(void)
+{
+    struct sysinfo info;
+
+    if (sysinfo(&info) < 0)
+        return INT64_MAX;
+    return (int64_t)info.totalram * info.mem_unit;
+}
+
 int64_t limits_memory_bytes(const char *root)
 {
     char text[FILE_MAX], *total;
@@ -220,6 +231,8 @@ int64_t limits_memory_bytes(const char *root)
         total = strstr(text, "MemTotal:");
         if (total && number_of(total + sizeof("MemTotal:") - 1, &kib) && kib < INT64_MAX / 1024)
             least = kib * 1024;
+    } else if (!*root) {
+        least = memory_of_kernel();
     }
     walk_up(root, "", memory_of_v2, &least);
     walk_up(root, "memory", memory_of_v1, &least);
