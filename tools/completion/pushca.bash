@@ -6,6 +6,12 @@ _pushca_keys() {
     "$1" --help-config 2>/dev/null | sed -n 's/^| `\([^`*]*\)`.*/\1=/p'
 }
 
+# _pushca_offer COMPGEN-ARGUMENT...
+_pushca_offer() {
+    local found
+    found=$(compgen "$@") && mapfile -t COMPREPLY <<<"$found"
+}
+
 _pushca() {
     local program=$1 current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local serve="--config --set --check-config --version --help --help-config"
@@ -14,12 +20,12 @@ _pushca() {
 
     case $before in
     --config)
-        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        _pushca_offer -f -- "$current"
         compopt -o filenames
         return
         ;;
     --set)
-        mapfile -t COMPREPLY < <(compgen -W "$(_pushca_keys "$program")" -- "$current")
+        _pushca_offer -W "$(_pushca_keys "$program")" -- "$current"
         compopt -o nospace
         return
         ;;
@@ -28,14 +34,14 @@ _pushca() {
 
     if [[ ${COMP_WORDS[1]} == token && $COMP_CWORD -gt 1 ]]; then
         if [[ $COMP_CWORD -eq 2 ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "verify" -- "$current")
+            _pushca_offer -W "verify" -- "$current"
         else
-            mapfile -t COMPREPLY < <(compgen -W "$verify" -- "$current")
+            _pushca_offer -W "$verify" -- "$current"
         fi
     elif [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "serve token" -- "$current")
+        _pushca_offer -W "serve token" -- "$current"
     else
-        mapfile -t COMPREPLY < <(compgen -W "$serve" -- "$current")
+        _pushca_offer -W "$serve" -- "$current"
     fi
 }
 
