@@ -396,3 +396,36 @@ def test_drain_says_goodbye():
         assert raw.close_code() == 1001
     assert server.stop() == 0
     assert "stopped" in server.log()
+
+
+def test_the_memory_budget_refuses_new_work_and_forgives():
+    """A receiver that takes nothing may hold a lot here: past the budget new work is refused, what is there goes on."""
+    with Server(
+        "pushca.limits.memory-bytes=64MB", "pushca.limits.queue-bytes=256MB", "pushca.limits.stall-ms=60000"
+    ) as server:
+        token = token_of(server)
+        who = identity("stuck")
+        small = {"filter": identity("nobody"), "message": "x"}
+        with Raw(server) as talker:
+            with Raw(server, who):
+                accepted = 0
+                for size in (1000000, 50000, 2000, 1):  # ever smaller, as a request's own body counts too
+                    while (answer := server.post("/send-notification", {"filter": who, "message": "x" * size})).status == 200:
+                        accepted += size
+                        assert accepted < 70000000
+                    assert answer.status == 429
+                assert accepted > 55000000
+                assert int(answer.headers["retry-after"]) >= 1
+                assert "memory" in answer.json["message"]
+                assert server.post("/open-connection", {"client": identity()}).status == 429
+                assert server.try_handshake("/" + token).status == 503
+                answers = []
+                while len(answers) < 5000 and not (answers and "error" in answers[-1]):
+                    talker.say(f"{len(answers)}@@SEND_MESSAGE@@" + json.dumps({"filter": who, "message": "y"}))
+                    answers.append(talker.text())
+                assert "memory" in json.loads(answers[-1].split("@@", 2)[2])["error"]
+                talker.say("PING")
+                assert talker.text() == "PONG"
+            server.wait_for_metric("pushca_sockets", 1)
+            assert server.post("/send-notification", small).status == 200
+            assert server.try_handshake("/" + token).status == 101
