@@ -64,7 +64,9 @@ static void deliver(struct cmd *c, struct ask *a, const struct acked_body *b)
 
 static void remember(struct cmd *c, struct repeat *r, const struct ask *a)
 {
-    if (!r)
+    if (r)
+        repeats_renew(c->shard, r);
+    else
         r = repeats_add(c->shard, c->repeat, REPEAT_PENDING);
     r->ask = a->name;
     if (!r->answer)

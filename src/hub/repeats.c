@@ -60,6 +60,13 @@ struct repeat *repeats_find(struct shard *s, uint64_t key)
     return map_find(&s->repeats.map, key, same, NULL);
 }
 
+void repeats_renew(struct shard *s, struct repeat *e)
+{
+    e->at_ms = shard_now(s);
+    list_remove(&e->link);
+    list_push_back(&s->repeats.oldest_first, &e->link);
+}
+
 struct repeat *repeats_add(struct shard *s, uint64_t key, enum repeat_state state)
 {
     struct repeat *e = mem_new(struct repeat);

@@ -46,5 +46,8 @@ uint64_t repeat_key(struct shard *s, uint64_t client_hash, struct bytes text);
 /* Null: not seen within the window. */
 struct repeat *repeats_find(struct shard *s, uint64_t key);
 
+/* It was carried out anew: remembered from now on. */
+void repeats_renew(struct shard *s, struct repeat *e);
+
 /* Remembers; there must be none of that key. */
 struct repeat *repeats_add(struct shard *s, uint64_t key, enum repeat_state state);
