@@ -82,7 +82,7 @@ static int liking(const struct session *session)
         return 0;
     if (conn_is_behind(session->ws.conn))
         return 1;
-    return session->ws.awaiting_pong ? 2 : 3;
+    return ws_is_in_doubt(&session->ws) ? 2 : 3;
 }
 
 /* The best liked, the longest unused among equals: the front of the list was used longest ago. */

@@ -194,12 +194,12 @@ static void ping(struct ws_conn *w)
 }
 
 /* The deadline is, in this order: the end of the close handshake, a pong's, the next ping's.
-   Whoever is behind is not asked for signs of life, which would queue up as well: the stall rule
-   has it. */
+   Whoever is behind is not asked for signs of life, which would queue up as well, and whoever is
+   not read from gives them in vain: the stall rule has both. */
 static void on_timer(struct conn *c)
 {
     struct ws_conn *w = c->user;
-    bool behind = conn_is_behind(c);
+    bool behind = conn_is_behind(c) || conn_is_paused(c);
 
     if (w->closing) {
         conn_finish(c);

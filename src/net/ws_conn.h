@@ -56,6 +56,12 @@ MUST_USE enum err ws_push(struct ws_conn *w, struct frame *f);
 
 bool ws_is_open(const struct ws_conn *w);
 
+/* Asked for a sign of life, and nothing has come since. */
+static inline bool ws_is_in_doubt(const struct ws_conn *w)
+{
+    return w->awaiting_pong && !w->heard;
+}
+
 /* Starts the close handshake; what was not begun is dropped when `now`, else flushed first. */
 void ws_close(struct ws_conn *w, uint16_t code, struct bytes reason, bool now);
 

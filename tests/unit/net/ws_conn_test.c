@@ -516,6 +516,32 @@ static void any_sign_of_life_will_do(void **state)
     site_close(&s);
 }
 
+/* We do not read from a peer that has much to take, so its signs of life go unheard. */
+static void whoever_is_not_read_from_is_not_taken_for_silent(void **state)
+{
+    int64_t counted = meter_sum(METER_CLOSED_SILENT), until_ms;
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.w.limits.soft_queue_bytes = 40000;
+    site_connect(&s, 4096);
+    assert_int_equal(push_text(&s, "a", 100000), ERR_OK);
+    say(&s, FIN | WS_TEXT, BYTES("hello"));
+    world_until(&s.w, s.log.len > 0);
+    peer_read(&s.w, s.peer, &s.heard, 65000);
+    assert_false(conn_is_behind(s.ws.conn));
+    s.settings.ping_interval_ms = 20;
+    s.settings.pong_wait_ms = 20;
+    conn_arm(s.ws.conn, s.w.loop.now_ms + 1);
+    assert_true(send(s.peer, "\x8a\x80kkkk", 6, MSG_NOSIGNAL) == 6);
+    until_ms = s.w.loop.now_ms + 100;
+    world_until(&s.w, s.closed || s.w.loop.now_ms > until_ms);
+    assert_int_equal(meter_sum(METER_CLOSED_SILENT), counted);
+    assert_true(ws_is_open(&s.ws));
+    site_close(&s);
+}
+
 static void a_peer_over_its_queue_limit_is_closed_1013(void **state)
 {
     static const char last[] = "\x88\x25\x03\xf5the connection does not keep up";
@@ -690,6 +716,7 @@ int main(void)
         cmocka_unit_test(bytes_behind_the_handshake_are_fed),
         cmocka_unit_test(a_silent_peer_is_pinged_and_closed),
         cmocka_unit_test(any_sign_of_life_will_do),
+        cmocka_unit_test(whoever_is_not_read_from_is_not_taken_for_silent),
         cmocka_unit_test(a_peer_over_its_queue_limit_is_closed_1013),
         cmocka_unit_test(a_stalled_peer_is_closed_1013),
         cmocka_unit_test(an_idle_socket_holds_no_buffer),
