@@ -3,7 +3,8 @@
  *
  * Owner:   embedded in the api room's per-shard part.      Thread: the shard's.
  * Bound:   at most 64 accepts a turn. Out of descriptors: a spare one is given up for a moment to
- *          accept and close, so that the peer is told instead of hanging.
+ *          accept and close, so that the peer is told instead of hanging. When that one is lost to
+ *          another thread, accepting rests for a moment.
  */
 #pragma once
 #include <stdbool.h>
@@ -14,6 +15,8 @@
 struct listener {
     struct net *net;
     int fd, spare_fd;
+    uint64_t tag;
+    struct timer rested;
     void *user;
     void (*on_accept)(struct listener *l, int fd); /* takes fd */
 };

@@ -1,0 +1,102 @@
+#include "net/listen.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "net/sock.h"
+#include "unit/net/peer.h"
+
+static void take(struct listener *l, int fd)
+{
+    (*(int *)l->user)++;
+    sock_close(fd);
+}
+
+static int connect_to(int fd, uint16_t port)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    return connect(fd, (struct sockaddr *)&to, sizeof(to));
+}
+
+static void connections_are_handed_over_until_it_closes(void **state)
+{
+    struct listener l;
+    struct world w;
+    int fd, accepted = 0, peer;
+
+    (void)state;
+    world_open(&w);
+    assert_int_equal(sock_listen("127.0.0.1", 0, false, &fd), ERR_OK);
+    assert_int_equal(listener_open(&l, &w.net, fd, 1, take, &accepted), ERR_OK);
+    peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect_to(peer, sock_port(fd)), 0);
+    listener_on_ready(&l);
+    assert_int_equal(accepted, 1);
+    listener_close(&l);
+    listener_close(&l);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    close(peer);
+    world_close(&w);
+}
+
+/* A regular file is something that epoll does not watch. */
+static void what_cannot_be_watched_is_refused_and_closed(void **state)
+{
+    FILE *file = tmpfile();
+    struct listener l;
+    struct world w;
+    int fd;
+
+    (void)state;
+    assert_non_null(file);
+    world_open(&w);
+    fd = fcntl(fileno(file), F_DUPFD_CLOEXEC, 0);
+    assert_int_not_equal(listener_open(&l, &w.net, fd, 0, take, NULL), ERR_OK);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    listener_close(&l);
+    fclose(file);
+    world_close(&w);
+}
+
+/* Neither a descriptor nor a spare one: the waiting peer does not keep the thread busy. */
+static void without_descriptors_accepting_rests(void **state)
+{
+    struct rlimit before, none;
+    struct epoll_event event;
+    struct listener l;
+    struct world w;
+    int fd, accepted = 0, peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    world_open(&w);
+    assert_int_equal(sock_listen("127.0.0.1", 0, false, &fd), ERR_OK);
+    assert_int_equal(connect_to(peer, sock_port(fd)), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(listener_open(&l, &w.net, fd, 0, take, &accepted), ERR_OK);
+    assert_int_equal(poll_wait(&w.loop.poll, &event, 1, 0), 1);
+    listener_on_ready(&l);
+    assert_int_equal(poll_wait(&w.loop.poll, &event, 1, 0), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    world_until(&w, poll_wait(&w.loop.poll, &event, 1, 0) == 1);
+    listener_on_ready(&l);
+    assert_int_equal(accepted, 1);
+    listener_close(&l);
+    close(peer);
+    world_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(connections_are_handed_over_until_it_closes),
+        cmocka_unit_test(what_cannot_be_watched_is_refused_and_closed),
+        cmocka_unit_test(without_descriptors_accepting_rests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
