@@ -120,7 +120,7 @@ void net_each(struct net *n, void (*visit)(struct conn *c, void *context), void 
     for (i = 0; i < count; i++) {
         struct conn *c = slot_at(n, i);
 
-        if (c->state == CONN_OPEN)
+        if (c->state != CONN_FREE && c->state != CONN_DEAD)
             visit(c, context);
     }
 }
@@ -152,12 +152,12 @@ static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
                     tag_of(c));
 }
 
-/* The nearest of the protocol's deadline and the stall's. */
+/* The nearest of the deadline and the stall's; after conn_finish the deadline is the stall's. */
 static void rearm(struct conn *c)
 {
     int64_t due = c->due_ms;
 
-    if (c->out_on) {
+    if (c->out_on && c->state == CONN_OPEN) {
         int64_t stall = c->last_progress_ms + c->net->limits->stall_ms;
 
         due = due && due < stall ? due : stall;
@@ -217,15 +217,22 @@ enum err conn_push(struct conn *c, struct frame *f)
     return ERR_OK;
 }
 
+void conn_push_asked(struct conn *c, struct frame *f)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    if (outq_push(&c->out, f, SIZE_MAX))
+        UNREACHABLE();
+    if (!c->out_on)
+        mark_dirty(c);
+}
+
 void conn_push_last(struct conn *c, struct frame *f)
 {
     if (c->state != CONN_OPEN)
         return;
     outq_cut(&c->out);
-    if (outq_push(&c->out, f, SIZE_MAX))
-        UNREACHABLE();
-    if (!c->out_on)
-        mark_dirty(c);
+    conn_push_asked(c, f);
 }
 
 /* All is written: FIN, then wait for the peer's end so that no reset overtakes our last bytes. */

@@ -81,7 +81,8 @@ void net_on_ready(struct net *n, uint64_t tag, uint32_t events);
 bool net_write(struct net *n);
 void net_bury(struct net *n);
 
-/* Every open conn, in no order; for drain and statistics. Closing inside visit is fine. */
+/* Every conn that is not closed, those that flush or linger too, in no order; for drain and
+   statistics. Closing inside visit is fine. */
 void net_each(struct net *n, void (*visit)(struct conn *c, void *context), void *context);
 
 /* Takes fd. ERR_IO or ERR_FULL: the kernel would not watch it; fd is then closed. */
@@ -96,6 +97,12 @@ bool conn_is_open(const struct conn *c);
 /* The kernel refuses bytes and has for a second, or more than the soft limit waits. */
 bool conn_is_behind(const struct conn *c);
 
+/* The peer is not read from until it has taken more: it may speak unheard. */
+static inline bool conn_is_paused(const struct conn *c)
+{
+    return c->paused;
+}
+
 /* The kernel has every byte that was pushed. */
 static inline bool conn_is_flushed(const struct conn *c)
 {
@@ -104,6 +111,10 @@ static inline bool conn_is_flushed(const struct conn *c)
 
 /* Shares f. ERR_FULL: over the queue limit, nothing queued; ERR_GONE: not open. */
 MUST_USE enum err conn_push(struct conn *c, struct frame *f);
+
+/* The same whatever waits: for what the peer asked for, by a protocol that lets it ask for no more
+   while it is behind. Nothing happens when it is not open. */
+void conn_push_asked(struct conn *c, struct frame *f);
 
 /* Drops all that was not begun, and queues f as the last. */
 void conn_push_last(struct conn *c, struct frame *f);

@@ -541,21 +541,17 @@ static void resume(struct http_conn *h)
 void http_answer(struct http_conn *h, const struct http_answer *a)
 {
     struct frame *f;
-    enum err e;
 
     CHECK(h->state == HTTP_ANSWER || h->state == HTTP_ENDED);
     if (h->state == HTTP_ENDED || !conn_is_open(h->conn))
         return;
     h->last = h->last || !h->keep_alive;
     f = answer_frame(h, a);
-    e = conn_push(h->conn, f);
+    conn_push_asked(h->conn, f);
     frame_unref(f);
     count_answer(a->status);
     h->state = HTTP_HEAD;
-    if (e) {
-        h->state = HTTP_ENDED;
-        conn_close(h->conn, CONN_END_STALLED);
-    } else if (h->last) {
+    if (h->last) {
         h->state = HTTP_ENDED;
         conn_finish(h->conn);
     }

@@ -356,6 +356,30 @@ static void a_peer_that_reads_no_answers_gets_no_more(void **state)
     buf_fini(&out);
 }
 
+/* What one answer may weigh is not the queue's business: the peer has only to take it. */
+static void a_large_answer_may_stand_behind_small_ones(void **state)
+{
+    enum { LARGE = 1500 };
+    struct buf all = {0}, out = {0};
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.w.limits.queue_bytes = 1000;
+    s.w.limits.soft_queue_bytes = 1000;
+    site_connect(&s, 0);
+    buf_add(&all, BYTES("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"));
+    buf_printf(&all, "POST /3 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%0*d", LARGE, LARGE,
+               7);
+    peer_write(&s.w, s.peer, buf_bytes(&all));
+    peer_read_quiet(&s.w, s.peer, &out);
+    assert_int_equal(s.closed, 0);
+    assert_int_equal(count_text(buf_bytes(&out), "HTTP/1.1 200 OK"), 3);
+    site_close(&s);
+    buf_fini(&all);
+    buf_fini(&out);
+}
+
 static void idle_connections_hold_no_buffers(void **state)
 {
     struct buf out = {0};
@@ -482,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_released_socket_takes_the_unread_bytes_along),
         cmocka_unit_test(a_socket_is_released_when_earlier_answers_have_left),
         cmocka_unit_test(a_peer_that_reads_no_answers_gets_no_more),
+        cmocka_unit_test(a_large_answer_may_stand_behind_small_ones),
         cmocka_unit_test(idle_connections_hold_no_buffers),
         cmocka_unit_test(everything_is_counted),
         cmocka_unit_test(noise_harms_nobody),
