@@ -398,6 +398,22 @@ def test_drain_says_goodbye():
     assert "stopped" in server.log()
 
 
+@pytest.mark.parametrize("signals", [1, 2])
+def test_drain_cuts_who_does_not_read(signals):
+    """Its queue never empties, so it neither says Close nor takes ours; a second signal does not wait for it."""
+    server = Server("pushca.drain-ms=1500" if signals == 1 else "pushca.drain-ms=600000")
+    with Raw(server, identity("slow")):
+        for _ in range(2):
+            body = {"filter": identity("slow"), "message": "x" * 1000000}
+            assert server.post("/send-notification", body).status == 200
+        server.process.send_signal(15)
+        if signals == 2:
+            time.sleep(1.5)  # past pushca.limits.close-wait-ms: the connection only flushes by now
+            server.process.send_signal(15)
+        assert server.stop() == 0, server.log()
+    assert "drain cut" in server.log()
+
+
 def test_the_memory_budget_refuses_new_work_and_forgives():
     """A receiver that takes nothing may hold a lot here: past the budget new work is refused, what is there goes on."""
     with Server(
