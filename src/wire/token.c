@@ -145,17 +145,30 @@ static bool read_dimension(jwt_t *jwt, const char *name, size_t most, struct are
     return true;
 }
 
+/* Absent, or a whole number no later than now_s. */
+static bool is_past(jwt_t *jwt, const char *name, int64_t now_s)
+{
+    char *json = jwt_get_grants_json(jwt, name);
+    int64_t when;
+
+    if (!json)
+        return true;
+    free(json);
+    return read_number(jwt, name, &when) && when <= now_s;
+}
+
+/* exp is required; nbf is obeyed where given (RFC 7519, section 4.1.5); iat and jti are for people.
+ */
 static enum err read_claims(jwt_t *jwt, int64_t now_s, size_t most, struct arena *arena,
                             struct identity *out)
 {
-    int64_t issued, expires;
+    int64_t expires;
 
     for (int d = 0; d < DIMENSIONS; d++) {
         if (!read_dimension(jwt, dimension_name((enum dimension)d), most, arena, &out->dim[d]))
             return ERR_BAD;
     }
-    if (!jwt_get_grant(jwt, "jti") || !read_number(jwt, "iat", &issued) ||
-        !read_number(jwt, "exp", &expires))
+    if (!read_number(jwt, "exp", &expires) || !is_past(jwt, "nbf", now_s))
         return ERR_BAD;
     return now_s >= expires ? ERR_TIMEOUT : ERR_OK;
 }

@@ -3,9 +3,9 @@
  *
  * Standard: JWT (RFC 7519) in compact JWS (RFC 7515) with HS256, and nothing else: the algorithm is
  *           ours, never the token's (RFC 8725, section 3.1). Claims: the four dimensions by their
- *           protocol names, iat and exp in seconds, jti random. Through libjwt.
- * Owner:    the key's bytes are the configuration's.      Thread: any.
- * Errors:   check: ERR_BAD not a token of ours (form, signature, algorithm, claims),
+ *           protocol names, iat and exp in seconds, jti random. Checked: the dimensions, exp, and
+ * nbf where given. Through libjwt. Owner:    the key's bytes are the configuration's.      Thread:
+ * any. Errors:   check: ERR_BAD not a token of ours (form, signature, algorithm, claims),
  *           ERR_TIMEOUT expired. Never says more to a peer than that.
  */
 #pragma once
