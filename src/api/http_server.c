@@ -168,26 +168,30 @@ static void answer_method(struct request *q, const struct route *route)
     buf_fini(&fields);
 }
 
-static void run(struct request *q, const struct route *route, struct bytes body)
+/* False: refused. */
+static bool read_body(struct request *q, struct bytes body)
 {
     struct api *api = api_of(q->shard);
     const char *why;
 
-    if (route->type && !http_accepts(q->head, bytes_text(route->type))) {
+    if (!q->head->has_length && !q->head->chunked)
+        http_reply_error(q->conn, q->head->path, 411,
+                         "the request needs Content-Length or Transfer-Encoding: chunked");
+    else if (!http_brings_json(q->head, &why))
+        http_reply_error(q->conn, q->head->path, 415, why);
+    else if (json_parse(api->json, body, &q->body, &api->why))
+        http_reply_error(q->conn, q->head->path, 400, api->why.text);
+    else
+        return true;
+    return false;
+}
+
+static void run(struct request *q, const struct route *route, struct bytes body)
+{
+    if (route->type && !http_accepts(q->head, bytes_text(route->type)))
         http_reply_error(q->conn, q->head->path, 406, "Accept leaves out application/json");
-        return;
-    }
-    if (route->method == HTTP1_POST) {
-        if (!http_brings_json(q->head, &why)) {
-            http_reply_error(q->conn, q->head->path, 415, why);
-            return;
-        }
-        if (json_parse(api->json, body, &q->body, &api->why)) {
-            http_reply_error(q->conn, q->head->path, 400, api->why.text);
-            return;
-        }
-    }
-    route->handle(q);
+    else if (route->method != HTTP1_POST || read_body(q, body))
+        route->handle(q);
 }
 
 static void on_request(struct http_conn *h, const struct http1_request *r, struct bytes body)

@@ -127,19 +127,11 @@ static void pause_until(struct http_conn *h, int64_t due_ms)
     conn_arm(h->conn, due_ms);
 }
 
-static bool needs_length(const struct http1_request *r)
-{
-    return !r->chunked && !r->has_length &&
-           (r->method == HTTP1_POST || r->method == HTTP1_PUT || r->method == HTTP1_PATCH);
-}
-
 /* May this request be read to its end? */
 static bool is_acceptable(struct http_conn *h, const struct http1_request *r)
 {
     if (r->method == HTTP1_OTHER)
         fail(h, r, 501, "this method is not implemented");
-    else if (needs_length(r))
-        fail(h, r, 411, "the request needs Content-Length or Transfer-Encoding: chunked");
     else if (r->has_length && r->length > h->limits->body_bytes)
         fail(h, r, 413, "the body is larger than pushca.limits.body-bytes allows");
     else
