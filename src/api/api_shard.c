@@ -22,7 +22,8 @@ static void fill_limits(struct api *api, const struct settings *set)
                                             .keep_alive_ms = set->handshake_ms};
     api->ws = (struct ws_settings){.limits = set->ws,
                                    .ping_interval_ms = set->ping_interval_ms,
-                                   .pong_wait_ms = set->pong_wait_ms};
+                                   .pong_wait_ms = set->pong_wait_ms,
+                                   .memory_bytes = set->memory_bytes};
 }
 
 /* The host part of a URL by which a listening address can be reached. */

@@ -172,7 +172,8 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     e->http = (struct http_limits){set->http, set->body_bytes, set->head_ms, set->body_ms,
                                    set->keep_alive_ms};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
-    e->ws = (struct ws_settings){set->ws, set->ping_interval_ms, set->pong_wait_ms};
+    e->ws =
+        (struct ws_settings){set->ws, set->ping_interval_ms, set->pong_wait_ms, set->memory_bytes};
     rand_init(&e->rand);
     err = sock_listen(o->address ? o->address : set->address, o->port, false, &fd);
     if (err)

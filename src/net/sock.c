@@ -55,7 +55,7 @@ enum err sock_listen(const char *address, uint16_t port, bool shared, int *out)
     if (shared)
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (bind(fd, &a.any, len) < 0 || listen(fd, BACKLOG) < 0) {
-        e = errno == EADDRINUSE ? ERR_BUSY : errno == EACCES ? ERR_DENIED : err_from_errno(errno);
+        e = errno == EADDRNOTAVAIL ? ERR_BAD : err_from_errno(errno);
         close(fd);
         return e;
     }

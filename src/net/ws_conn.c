@@ -5,6 +5,9 @@
 #include "base/meter.h"
 #include "wire/upgrade.h"
 
+/* Bytes of an incomplete message that a socket may keep whatever the memory budget says. */
+enum { KEPT_ANYWAY = 65536 };
+
 static void on_bytes(struct conn *c, char *at, size_t len);
 static void on_timer(struct conn *c);
 static void on_stalled(struct conn *c);
@@ -130,6 +133,26 @@ static void on_violation(struct ws_conn *w, uint16_t code)
     conn_finish(w->conn);
 }
 
+/* Many long messages on their way at once: none of them alone is over a limit. */
+static bool keeps_too_much(const struct ws_conn *w)
+{
+    int64_t budget = w->settings->memory_bytes;
+
+    return budget > 0 && ws_reader_kept(&w->reader) > KEPT_ANYWAY && mem_held() > budget;
+}
+
+static void refuse_more(struct ws_conn *w)
+{
+    ws_reader_fini(&w->reader);
+    ws_reader_init(&w->reader);
+    if (!w->closing) {
+        meter_add(METER_REFUSED_MEMORY, 1);
+        push_close(w, close_frame(WS_CLOSE_TRY_LATER, BYTES("the memory budget is used up")),
+                   false);
+    }
+    conn_finish(w->conn);
+}
+
 /* Any message may end the conn; what follows is then left unread. */
 static void read_messages(struct ws_conn *w, char *at, size_t len)
 {
@@ -139,6 +162,8 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
     while (conn_is_open(w->conn)) {
         switch (ws_read(&w->reader, &w->settings->limits, &at, &len, &m, &code)) {
         case WS_MORE:
+            if (keeps_too_much(w))
+                refuse_more(w);
             return;
         case WS_BAD:
             on_violation(w, code);

@@ -281,7 +281,7 @@ static bool descend(struct scan *s, enum want *want)
     unsigned char bit = (unsigned char)(1U << s->depth % 8);
 
     if (s->depth == s->max_depth)
-        return wrong(s, s->at, "arrays and objects are nested too deep");
+        return wrong(s, s->at, "nested deeper than pushca.limits.json-depth allows");
     if (object)
         s->in_object[s->depth / 8] |= bit;
     else

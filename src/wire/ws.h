@@ -78,6 +78,12 @@ enum ws_result {
 void ws_reader_init(struct ws_reader *r);
 void ws_reader_fini(struct ws_reader *r);
 
+/* Bytes of an incomplete message that it keeps. */
+static inline size_t ws_reader_kept(const struct ws_reader *r)
+{
+    return r->message.len;
+}
+
 /* Takes from the front of in (at, len), which it unmasks in place: the bytes are the caller's to
    spoil. WS_PADDING readable bytes must lie behind in. A message that lies whole in `in` as one
    frame is a view of it; any other one is freed by the next call. */

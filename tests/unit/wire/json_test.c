@@ -296,9 +296,9 @@ static void test_depth(void **state)
 {
     static const char *const inside[] = {"", "1", "\"s\""};
     static const char *const wanted[] = {
-        "line 1, column 65: arrays and objects are nested too deep",
-        "line 1, column 321: arrays and objects are nested too deep",
-        "line 1, column 193: arrays and objects are nested too deep",
+        "line 1, column 65: nested deeper than pushca.limits.json-depth allows",
+        "line 1, column 321: nested deeper than pushca.limits.json-depth allows",
+        "line 1, column 193: nested deeper than pushca.limits.json-depth allows",
     };
     char text[1000];
 
@@ -344,7 +344,8 @@ static void test_a_million_brackets(void **state)
     (void)state;
     assert_non_null(text);
     memset(text, '[', MANY);
-    bad(bytes_of(text, MANY), "line 1, column 65: arrays and objects are nested too deep");
+    bad(bytes_of(text, MANY),
+        "line 1, column 65: nested deeper than pushca.limits.json-depth allows");
     free(text);
 }
 
