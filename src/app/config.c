@@ -70,6 +70,12 @@ static bool is_ours(const char *name)
     return strcmp(name, "pushca") == 0 || strncmp(name, "pushca.", 7) == 0;
 }
 
+/* Unknown keys of others are only noted, unless they stand where a value of ours belongs. */
+static bool is_refused(const char *name)
+{
+    return is_ours(name) || config_key_above(name) >= 0;
+}
+
 static void refuse_unknown(struct loader *l, const struct property *p)
 {
     struct buf what = {0};
@@ -119,9 +125,9 @@ static void on_unknown(struct loader *l, const struct property *p)
 {
     if (!p->text && p->shape != PROPERTY_LIST && config_name_is_section(p->name))
         return; /* a section without a key in it */
-    if (is_ours(p->name) && l->wrong < ERRORS_MAX)
+    if (is_refused(p->name) && l->wrong < ERRORS_MAX)
         refuse_unknown(l, p);
-    else if (is_ours(p->name))
+    else if (is_refused(p->name))
         l->wrong++;
     else if (l->config->notes.len <= NOTES_MAX)
         note_unknown(l, p, config_suggest_key);

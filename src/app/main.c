@@ -3,6 +3,7 @@
  *
  * Exit status: 0 done; 1 wrong configuration or cannot start; 2 wrong command line.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -117,12 +118,26 @@ static int run(const struct options *o)
     return o->command == COMMAND_TOKEN_VERIFY ? verify(o) : serve(o);
 }
 
+/* A standard descriptor that was closed at start would become the next socket's number, and the log
+   would be written to a client. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char *argv[])
 {
     struct options options;
     struct problem why;
     int status;
 
+    fill_standard_descriptors();
     if (options_read(argc, argv, &options, &why)) {
         fprintf(stderr, "pushca: %s; see pushca --help\n", why.text);
         return 2;

@@ -42,15 +42,20 @@ static bool is_loopback(const char *address)
 
 static int cannot_listen(const struct settings *set, const struct door *d, enum err e)
 {
+    const char *reason = err_name(e), *hint = "see the reason", *key = d->key;
+
+    if (e == ERR_BUSY) {
+        hint = "another process has this port: stop it or choose another port by the key";
+    } else if (e == ERR_DENIED) {
+        hint = "this port needs more rights: choose one over 1023";
+    } else if (e == ERR_BAD) {
+        reason = "no such address here";
+        hint = "choose an address of this machine by the key";
+        key = "server.address";
+    }
     log_error("cannot listen", LOG_STR("door", d->name), LOG_STR("address", set->address),
-              LOG_NUM("port", d->port), LOG_STR("reason", err_name(e)),
-              LOG_STR("hint", e == ERR_BUSY ? "another process has this port: stop it or choose "
-                                              "another port by the key"
-                              : e == ERR_DENIED
-                                  ? "this port needs more rights: choose one over 1023"
-                              : e == ERR_BAD ? "server.address must be an address of this machine"
-                                             : "see the reason"),
-              LOG_STR("key", d->key));
+              LOG_NUM("port", d->port), LOG_STR("reason", reason), LOG_STR("hint", hint),
+              LOG_STR("key", key));
     return 1;
 }
 

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import resource
+import socket
 import subprocess
 import time
 
@@ -193,6 +194,41 @@ def test_strange_variables_are_only_noted():
 def test_the_wrong_configuration_does_not_start():
     answer = run("--set", "server.port=http")
     refused(answer, '--set: server.port: expected a whole number from 0 to 65535, found "http"')
+
+
+def test_a_key_below_a_value_is_refused(write):
+    path = write("server:\n  port: {first: 80}\n")
+    refused(check("--config", path), f"{path}:2: server.port.first: server.port has a value, expected no keys below it")
+
+
+def test_where_it_cannot_listen_it_says_why():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for key, other in (("server.port", "pushca.pusher.socket-port"), ("pushca.pusher.socket-port", "server.port")):
+            answer = run("--set", f"{key}={port}", "--set", f"{other}=0")
+            last = answer.stderr.splitlines()[-1]
+            assert answer.returncode == 1 and "another process has this port" in last and f"key={key}" in last
+    answer = run("--set", "server.address=203.0.113.9", "--set", "server.port=0")
+    last = answer.stderr.splitlines()[-1]
+    assert answer.returncode == 1 and "no such address here" in last and "key=server.address" in last
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc here")
+def test_closed_standard_descriptors_do_not_become_sockets():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+    sets = ["--set", f"server.port={port}", "--set", "pushca.pusher.socket-port=0"]
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", BINARY, *sets], env=PLAIN_ENV)
+    try:
+        for _ in range(500):
+            time.sleep(0.02)
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        assert [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_line_beats_environment_beats_file(write):

@@ -505,6 +505,16 @@ def test_post_without_length_is_411(server):
     assert_error(answers[0], 411)
 
 
+@pytest.mark.parametrize("method, path, status", [
+    ("PUT", PLAIN, 405), ("PATCH", PLAIN, 405), ("POST", "/actuator/health", 405), ("POST", "/nothing", 404),
+])
+def test_a_length_is_asked_for_only_where_a_body_is_read(server, method, path, status):
+    answers, _ = server.raw(f"{method} {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode() * 2, answers=2)
+    assert len(answers) == 2
+    for answer in answers:
+        assert_error(answer, status, path=path)
+
+
 @pytest.mark.parametrize("request_line, status", [
     (b"GET / HTTP/2.0", 505), (b"GET / HTTP/1.1 x", 400), (b"GET  / HTTP/1.1", 400), (b"G@T / HTTP/1.1", 400), (b"GET /", 400),
     (b"GET / http/1.1", 400),

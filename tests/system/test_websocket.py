@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import select
+import struct
 import time
 
 import pytest
@@ -412,6 +414,34 @@ def test_drain_cuts_who_does_not_read(signals):
             server.process.send_signal(15)
         assert server.stop() == 0, server.log()
     assert "drain cut" in server.log()
+
+
+def test_the_memory_budget_bounds_messages_on_their_way():
+    """Each of them is under its own limit; together they would be five times the budget."""
+    with Server("pushca.limits.memory-bytes=64MB") as server:
+        crowd = [Raw(server, identity(str(number))) for number in range(40)]
+        for one in crowd:
+            try:
+                one.send(frame(TEXT, b"a" * (7 << 20), final=False))
+            except ConnectionError:
+                pass  # it was refused meanwhile
+        metrics = server.metrics()
+        assert metrics["pushca_memory_held_bytes"] < 80 << 20
+        assert metrics['pushca_refused_total{reason="memory"}'] > 20
+        told = []
+        for one in crowd:
+            try:
+                if select.select([one.sock], [], [], 0)[0]:
+                    told.append(one.receive())
+            except ConnectionError:
+                pass
+        assert (CLOSE, struct.pack(">H", 1013) + b"the memory budget is used up") in told
+        for one in crowd:
+            one.sock.close()
+        server.wait_for_metric("pushca_sockets", 0)
+        with Raw(server) as talker:
+            talker.say("PING")
+            assert talker.text() == "PONG"
 
 
 def test_the_memory_budget_refuses_new_work_and_forgives():
