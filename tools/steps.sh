@@ -38,7 +38,8 @@ trouble() {
 }
 
 # step KIND NAME COMMAND...: runs the command and prints one line about it, then, when it failed, the
-# end of what it said. KIND is check, ctest or pytest, or build: that counts only when it fails.
+# end of what it said; lines that begin with "figure: " are repeated. KIND is check, ctest or pytest, or
+# build: that counts only when it fails.
 # REPORTS is where the command may leave files; one that is not empty fails it.
 step() {
     local kind=$1 name=$2 file=${2// /-} begun=$SECONDS status=0 word=ok tests= report
@@ -61,6 +62,7 @@ step() {
     ctest | pytest) tests="$passed passed, $failed failed, $skipped skipped" ;;
     esac
     say "$(printf '%-6s %-28s %4d s   %s' $word "$name" $((SECONDS - begun)) "$tests")"
+    grep -a '^figure: ' "$log" | sed 's/^figure:/      /'
     if [ "$failed" -gt 0 ]; then
         trouble "$log"
     elif [ "$skipped" -gt 0 ]; then

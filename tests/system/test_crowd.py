@@ -10,7 +10,18 @@ from pushca import BINARY, Server
 SANITIZED = "/release/" not in BINARY
 
 
-def everybody_once(crowd, clients):
+@pytest.fixture
+def tell(capsys):
+    """Says a figure aloud: ./test repeats lines that begin so."""
+
+    def say(text):
+        with capsys.disabled():
+            print(f"\nfigure: {text}", flush=True)
+
+    return say
+
+
+def everybody_once(crowd, clients, tell):
     """One multicast, then a direct message to each; every client gets exactly these two, in this order."""
     assert crowd.post("/send-notification", {"filter": {"workSpaceId": "crowd"}, "message": "to all"})[0] == 200
     for client in clients:
@@ -22,26 +33,26 @@ def everybody_once(crowd, clients):
     lost = sum(2 - len(c.texts) for c in clients if len(c.texts) < 2)
     doubled = sum(len(c.texts) - 2 for c in clients if len(c.texts) > 2)
     wrong = [c for c in clients if c.texts != ["to all", "only " + c.identity["accountId"]]]
-    print(f"clients={len(clients)} lost={lost} doubled={doubled} wrong={len(wrong)}")
+    tell(f"{len(clients)} clients, a multicast and a direct message each: {lost} lost, {doubled} doubled")
     assert (lost, doubled, len(wrong)) == (0, 0, 0)
 
 
 @pytest.mark.tsan
-def test_each_of_500_gets_each_message_once():
+def test_each_of_500_gets_each_message_once(tell):
     with Server("pushca.pusher.shards=2") as server:
         crowd = Crowd(server)
         try:
-            everybody_once(crowd, crowd.connect([identity(i) for i in range(500)]))
+            everybody_once(crowd, crowd.connect([identity(i) for i in range(500)]), tell)
         finally:
             crowd.close()
 
 
 @pytest.mark.skipif(SANITIZED, reason="the large crowd runs against the release build")
-def test_each_of_10000_gets_each_message_once():
+def test_each_of_10000_gets_each_message_once(tell):
     with Server("pushca.pusher.shards=2") as server:
         crowd = Crowd(server)
         try:
-            everybody_once(crowd, crowd.connect([identity(i) for i in range(10000)]))
+            everybody_once(crowd, crowd.connect([identity(i) for i in range(10000)]), tell)
         finally:
             crowd.close()
 
@@ -79,7 +90,7 @@ def wait_for_sockets(server, count):
     server.wait_for_metric("pushca_sockets", count)
 
 
-def test_find_any_passes_by_a_client_that_does_not_read():
+def test_find_any_passes_by_a_client_that_does_not_read(tell):
     with Server("pushca.pusher.shards=2") as server:
         crowd = Crowd(server)
         try:
@@ -90,7 +101,7 @@ def test_find_any_passes_by_a_client_that_does_not_read():
             others = clients[:2] + clients[3:]
             crowd.pump_until(lambda: False, 2)
             shares = [len(c.texts) for c in others]
-            print("shares", shares)
+            tell(f"7,000 findAny messages, one of seven clients stalled, the others got {shares}")
             # What the stalled one's kernel took before it filled up is gone; the rest went to the others.
             assert sum(shares) >= 6500
             # Whenever one falls behind or catches up the turn shifts: a few messages each time.
@@ -101,7 +112,7 @@ def test_find_any_passes_by_a_client_that_does_not_read():
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers change what memory costs")
 @pytest.mark.skipif(not pathlib.Path("/proc/self/statm").exists(), reason="no /proc tells what memory is used")
-def test_an_idle_connection_costs_at_most_a_kibibyte():
+def test_an_idle_connection_costs_at_most_a_kibibyte(tell):
     count = 10000
     with Server("pushca.pusher.shards=2") as server:
         crowd = Crowd(server)
@@ -110,7 +121,7 @@ def test_an_idle_connection_costs_at_most_a_kibibyte():
             before = server.resident_bytes()
             crowd.connect([identity(i) for i in range(100, 100 + count)])
             each = (server.resident_bytes() - before) / count
-            print(f"bytes of resident memory per idle connection: {each:.0f}")
+            tell(f"{each:.0f} bytes of resident memory per idle connection, over {count}")
             assert each <= 1024
         finally:
             crowd.close()
