@@ -15,6 +15,8 @@ import websockets
 from pushca import Server
 from wscat_tool import wscat_folder
 
+pytestmark = pytest.mark.tsan
+
 DATA = pathlib.Path(__file__).parent / "data"
 
 CLIENT1 = {

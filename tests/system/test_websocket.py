@@ -13,6 +13,8 @@ import pytest
 from frames import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame
 from pushca import Server, identity
 
+pytestmark = pytest.mark.tsan
+
 SECRET = "0123456789abcdef0123456789abcdef-secret"
 
 
