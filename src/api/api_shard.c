@@ -14,7 +14,8 @@ static void fill_limits(struct api *api, const struct settings *set)
                                             .body_bytes = set->body_bytes,
                                             .head_ms = set->head_ms,
                                             .body_ms = set->body_ms,
-                                            .keep_alive_ms = set->keep_alive_ms};
+                                            .keep_alive_ms = set->keep_alive_ms,
+                                            .memory_bytes = set->memory_bytes};
     api->door_limits = (struct http_limits){.head = set->http,
                                             .body_bytes = set->body_bytes,
                                             .head_ms = set->handshake_ms,

@@ -169,8 +169,8 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     int fd;
 
     *e = (struct echo){.settings = set};
-    e->http = (struct http_limits){set->http, set->body_bytes, set->head_ms, set->body_ms,
-                                   set->keep_alive_ms};
+    e->http = (struct http_limits){set->http,    set->body_bytes,    set->head_ms,
+                                   set->body_ms, set->keep_alive_ms, set->memory_bytes};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
     e->ws =
         (struct ws_settings){set->ws, set->ping_interval_ms, set->pong_wait_ms, set->memory_bytes};

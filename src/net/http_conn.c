@@ -17,7 +17,8 @@ enum http_state {
     HTTP_ENDED,  /* nothing is read or answered any more */
 };
 
-enum { PAUSE_MS = 20 };
+/* KEPT_ANYWAY: bytes of an incomplete body that may be kept whatever the memory budget says. */
+enum { PAUSE_MS = 20, KEPT_ANYWAY = 65536 };
 
 _Static_assert((int)NET_READ_PADDING >= (int)JSON_PADDING,
                "bodies are parsed where they were read");
@@ -269,6 +270,27 @@ static void settle_head(struct http_conn *h, const struct pass *p)
     conn_arm(h->conn, now_ms(h) + (is_idle ? h->limits->keep_alive_ms : h->limits->head_ms));
 }
 
+/* Many long bodies on their way at once: none of them alone is over a limit. */
+static bool keeps_too_much(const struct http_conn *h)
+{
+    int64_t budget = h->limits->memory_bytes;
+
+    return budget > 0 && h->in.len + h->body.len > KEPT_ANYWAY && mem_held() > budget;
+}
+
+static void refuse_more(struct http_conn *h)
+{
+    struct pass p;
+
+    pass_init(&p, h);
+    p.head = bytes_of(h->in.at, h->head_len);
+    read_head_again(h, &p);
+    meter_add(METER_REFUSED_MEMORY, 1);
+    fail(h, &p.request, 503, "the memory budget (pushca.limits.memory-bytes) is used up");
+    pass_fini(&p);
+    buf_fini(&h->in);
+}
+
 static void settle_body(struct http_conn *h, const struct pass *p)
 {
     struct bytes view = p->head;
@@ -278,6 +300,10 @@ static void settle_body(struct http_conn *h, const struct pass *p)
     keep(h, view);
     if (h->eof) {
         end(h);
+        return;
+    }
+    if (keeps_too_much(h)) {
+        refuse_more(h);
         return;
     }
     conn_read(h->conn, true);

@@ -25,6 +25,7 @@ struct http_limits {
     int64_t head_ms;       /* from the first byte of a head to its last */
     int64_t body_ms;       /* from the end of the head to the end of the body */
     int64_t keep_alive_ms; /* idle between requests, and before the first */
+    int64_t memory_bytes;  /* of the process; over it long incomplete bodies end in 503. 0: any */
 };
 
 struct http_conn;

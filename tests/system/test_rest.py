@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -710,3 +711,34 @@ def test_sigterm_ends_with_a_close_1001_and_status_0():
 
     with Server() as server:
         asyncio.run(run(server))
+
+
+def test_unfinished_bodies_count_against_the_memory_budget():
+    """Many bodies on their way at once, none over its own limit: past the budget they end in 503, and all is well again."""
+    head = b"POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+    with Server("pushca.limits.memory-bytes=64MB") as server:
+        socks = []
+        try:
+            for i in range(100):
+                sock = socket.create_connection(server.rest, timeout=30)
+                socks.append(sock)
+                form = b"Content-Length: 1048576\r\n\r\n" if i % 2 else b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n"
+                try:
+                    sock.sendall(head + form + b"x" * 1000000)
+                except ConnectionError:
+                    pass
+            refused, until = 0, time.monotonic() + 30
+            while refused <= 10 and time.monotonic() < until:
+                for sock in select.select(socks, [], [], 0.1)[0]:
+                    try:
+                        refused += sock.recv(12) == b"HTTP/1.1 503"
+                    except ConnectionError:
+                        pass
+            assert refused > 10
+            assert server.metrics()["pushca_memory_held_bytes"] < 80 * 1024 * 1024
+        finally:
+            for sock in socks:
+                sock.close()
+        server.wait_for_metric('pushca_connections{listener="rest"}', 1)
+        body = {"filter": identity(), "message": "x"}
+        assert server.post("/send-notification", body).status == 200

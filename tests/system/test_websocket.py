@@ -461,7 +461,7 @@ def test_the_memory_budget_refuses_new_work_and_forgives():
                     while (answer := server.post("/send-notification", {"filter": who, "message": "x" * size})).status == 200:
                         accepted += size
                         assert accepted < 70000000
-                    assert answer.status == 429
+                    assert answer.status in (429, 503)  # 503: while its body was still arriving
                 assert accepted > 55000000
                 # A command costs less on its way than a request: what refuses it refuses everything.
                 answers = []
