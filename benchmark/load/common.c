@@ -1,0 +1,69 @@
+#include "load/scenario.h"
+
+#include <stdlib.h>
+#include "load/form.h"
+#include "load/score.h"
+#include "load/target.h"
+#include "load/text.h"
+#include "load/tools.h"
+
+enum { CONNECTING_MAX = 256, CONNECT_SECONDS = 60, EVENTS = 256 };
+
+static const uint64_t DRAIN_NS = 2000000000, WAIT_NS = 10000000;
+
+void ring_make(struct pump *p, uint32_t n)
+{
+    uint32_t *order = grow(NULL, n * sizeof(*order)), i;
+    uint64_t seed = 20231123;
+
+    for (i = 0; i < n; i++)
+        order[i] = link_new(p)->number;
+    for (i = n - 1; i > 0; i--) {
+        uint32_t other = (uint32_t)(rnd_next(&seed) % (i + 1)), kept = order[i];
+
+        order[i] = order[other];
+        order[other] = kept;
+    }
+    for (i = 0; i < n; i++) {
+        p->links[order[i]]->to = order[(i + 1) % n];
+        p->links[order[(i + 1) % n]]->from = order[i];
+    }
+    free(order);
+}
+
+void connect_all(struct pump *p, uint32_t first, uint32_t n)
+{
+    uint64_t end = now_ns() + CONNECT_SECONDS * (uint64_t)1000000000;
+    uint32_t i = first, before = p->open;
+
+    while (p->open - before < n) {
+        while (i < first + n && i - first - (p->open - before) < CONNECTING_MAX) {
+            p->target->prepare(p->links[i]);
+            link_connect(p->links[i], p->options->port);
+            i++;
+        }
+        pump_turn(p, WAIT_NS, EVENTS);
+        if (now_ns() > end || p->broken)
+            die("only %u of %u connections came up, %u ended", p->open - before, n, p->broken);
+    }
+}
+
+void send_next(struct link *l, uint64_t at_ns)
+{
+    struct link *to = l->pump->links[l->to];
+    struct text t = {.from = l->number, .to = l->to, .number = to->sent_to++, .at_ns = at_ns};
+    size_t len = l->pump->options->text_bytes;
+    char text[FORM_MAX], id[FORM_ID_BYTES];
+
+    text_write(&t, text, len);
+    text_write_id(&t, id);
+    form_send(l, id, text, len);
+}
+
+void drain(struct pump *p)
+{
+    uint64_t end = now_ns() + DRAIN_NS;
+
+    while (score_lost(p) && now_ns() < end)
+        pump_turn(p, WAIT_NS, EVENTS);
+}

@@ -1,0 +1,172 @@
+#include "load/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "load/target.h"
+#include "load/text.h"
+#include "load/tools.h"
+
+static const char usage_text[] =
+    "usage: pushca-load SCENARIO --target TARGET --port PORT [OPTION...]\n"
+    "\n"
+    "Loads a server on 127.0.0.1 and prints one JSON object: rates, latencies, CPU of both sides,\n"
+    "and what was lost, doubled, swapped or torn.\n"
+    "\n"
+    "Scenarios: pairs http fanout idle storm crowd\n"
+    "Targets:   raw pushca nchan nats mosquitto\n"
+    "\n"
+    "  --port PORT          WebSocket port of the target; raw: its only port\n"
+    "  --http-port PORT     pushca: the port of its REST API (nchan: the same as --port)\n"
+    "  --pid PID            a process of the server, to be measured; may be repeated\n"
+    "  --clients N          WebSocket clients (1000)\n"
+    "  --window W           closed loop: messages under way per client (1)\n"
+    "  --rate R             open loop: messages per second in all, whatever happens\n"
+    "  --seconds S          measured (3), after\n"
+    "  --warmup S           not measured (1)\n"
+    "  --text BYTES         length of a message (128)\n"
+    "  --mode plain|acked|v2   how pushca is spoken to (plain)\n"
+    "  --connections K      http: keep-alive connections that post (64)\n"
+    "  --lanes L            storm: connects under way at once (64)\n"
+    "  --quiet              crowd: without the crowd, to compare\n";
+
+enum { TEXT_LONGEST = 8192, CLIENTS_MOST = 19000 };
+
+static const struct option names[] = {
+    {"target", required_argument, NULL, 't'},
+    {"port", required_argument, NULL, 'p'},
+    {"http-port", required_argument, NULL, 'h'},
+    {"pid", required_argument, NULL, 'i'},
+    {"clients", required_argument, NULL, 'n'},
+    {"window", required_argument, NULL, 'w'},
+    {"rate", required_argument, NULL, 'r'},
+    {"seconds", required_argument, NULL, 's'},
+    {"warmup", required_argument, NULL, 'u'},
+    {"text", required_argument, NULL, 'b'},
+    {"mode", required_argument, NULL, 'm'},
+    {"connections", required_argument, NULL, 'k'},
+    {"lanes", required_argument, NULL, 'l'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, '?'},
+    {0},
+};
+
+static double number(const char *text, double least, double most)
+{
+    char *end;
+    double n = strtod(text, &end);
+
+    if (end == text || *end || n < least || n > most)
+        die("%s is not a number from %g to %g", text, least, most);
+    return n;
+}
+
+static uint32_t whole(const char *text, uint32_t least, uint32_t most)
+{
+    return (uint32_t)number(text, least, most);
+}
+
+static enum mode mode_of(const char *name)
+{
+    enum mode m;
+
+    for (m = MODE_PLAIN; m <= MODE_V2; m++)
+        if (strcmp(name, mode_name(m)) == 0)
+            return m;
+    die("no mode %s: plain, acked or v2", name);
+}
+
+const char *mode_name(enum mode m)
+{
+    static const char *const of[] = {"plain", "acked", "v2"};
+
+    return of[m];
+}
+
+static void add_pid(struct options *o, const char *text)
+{
+    if (o->server.pids == USAGE_PIDS)
+        die("more than %d processes", USAGE_PIDS);
+    o->server.pid[o->server.pids++] = (int)whole(text, 1, 1 << 30);
+}
+
+/* long: one case an option */
+static void take(struct options *o, int option, const char *value)
+{
+    switch (option) {
+    case 't':
+        o->target = target_of(value);
+        if (!o->target)
+            die("no target %s: raw, pushca, nchan, nats or mosquitto", value);
+        break;
+    case 'p':
+        o->port = (uint16_t)whole(value, 1, 65535);
+        break;
+    case 'h':
+        o->http_port = (uint16_t)whole(value, 1, 65535);
+        break;
+    case 'i':
+        add_pid(o, value);
+        break;
+    case 'n':
+        o->clients = whole(value, 2, CLIENTS_MOST);
+        break;
+    case 'w':
+        o->window = whole(value, 1, 10000);
+        break;
+    case 'r':
+        o->rate = number(value, 1, 1e8);
+        break;
+    case 's':
+        o->seconds = number(value, 0.01, 3600);
+        break;
+    case 'u':
+        o->warmup = number(value, 0, 3600);
+        break;
+    case 'b':
+        o->text_bytes = whole(value, TEXT_LEAST, TEXT_LONGEST);
+        break;
+    case 'm':
+        o->mode = mode_of(value);
+        break;
+    case 'k':
+        o->connections = whole(value, 1, 1000);
+        break;
+    case 'l':
+        o->lanes = whole(value, 1, 1000);
+        break;
+    case 'q':
+        o->quiet = true;
+        break;
+    default:
+        fputs(usage_text, option == '?' ? stdout : stderr);
+        exit(2);
+    }
+}
+
+void options_read(struct options *o, int argc, char **argv)
+{
+    int option;
+
+    *o = (struct options){.clients = 1000,
+                          .window = 1,
+                          .connections = 64,
+                          .lanes = 64,
+                          .text_bytes = 128,
+                          .seconds = 3,
+                          .warmup = 1};
+    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+        fputs(usage_text, argc < 2 ? stderr : stdout);
+        exit(argc < 2 ? 2 : 0);
+    }
+    o->scenario = argv[1];
+    while ((option = getopt_long(argc - 1, argv + 1, "", names, NULL)) != -1)
+        take(o, option, optarg);
+    if (!o->target || !o->port)
+        die("--target and --port are needed");
+    if (!o->http_port)
+        o->http_port = o->port;
+    if (o->mode != MODE_PLAIN && o->target != &target_pushca)
+        die("mode %s is spoken by pushca alone", mode_name(o->mode));
+}

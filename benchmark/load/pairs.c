@@ -1,0 +1,287 @@
+/*
+ * pairs - each client has a partner it sends to; closed loop, or open loop at a rate. And crowd:
+ * the same beside a crowd, that is a receiver who reads nothing and a list of subscribers who get a
+ * multicast each second. The crowd has a pump of its own, which waits for the pairs' events, as a
+ * generator on one core must not measure its own crowd.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "load/form.h"
+#include "load/http.h"
+#include "load/scenario.h"
+#include "load/score.h"
+#include "load/target.h"
+#include "load/text.h"
+#include "load/tools.h"
+
+enum { EVENTS = 256, CROWD_EVENTS = 16, SUBSCRIBERS = 10000, MUTE_TEXT = 1024, MUTE_A_MS = 1 };
+
+static const uint64_t SECOND_NS = 1000000000, LATE_NS = 1000000, LONGEST_WAIT_NS = 10000000;
+
+struct run {
+    const struct options *o;
+    struct pump pump;
+    struct score score;
+    bool stopping;
+    uint32_t next; /* open loop: whose turn it is to send */
+    uint64_t due_ns, step_ns;
+    /* the crowd, and the one who reads nothing */
+    struct pump crowd;
+    int post_fd, mute_fd;
+    uint64_t next_multicast_ns, next_mute_ns, multicasts, crowd_got;
+};
+
+/* ---- what arrives ---- */
+
+static void refill(struct run *r, struct link *l)
+{
+    const struct link *to = r->pump.links[l->to];
+    uint32_t done = to->got;
+
+    if (r->stopping || r->o->rate > 0)
+        return;
+    if (r->o->mode == MODE_ACKED || (r->o->mode == MODE_V2 && l->answered < done))
+        done = l->answered;
+    while (to->sent_to < done + r->o->window)
+        send_next(l, now_ns());
+}
+
+/* "<id>@@ACKNOWLEDGE" or "<id>@@RESPONSE", to this link's own message. */
+static void on_answer(struct run *r, struct link *l, const char *at)
+{
+    struct text id;
+
+    if (!text_read_id(&id, at, FORM_ID_BYTES) || id.from != l->number) {
+        r->score.torn++;
+        return;
+    }
+    l->answered++;
+    if (r->o->mode == MODE_ACKED)
+        score_latency(&r->score, id.at_ns);
+    refill(r, l);
+}
+
+static bool ends_with(const char *at, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+
+    return len >= n && memcmp(at + len - n, end, n) == 0;
+}
+
+static void acknowledge(struct link *l, const char *id, size_t len)
+{
+    static const char head[] = "{\"command\":\"ACKNOWLEDGE\",\"metaData\":{\"messageId\":\"";
+    char out[256];
+    size_t n = sizeof(head) - 1;
+
+    if (len > 128)
+        die("an id of %zu bytes", len);
+    memcpy(out, head, n);
+    memcpy(out + n, id, len);
+    memcpy(out + n + len, "\"}}", 3);
+    frame_send(l, OPCODE_TEXT, out, n + len + 3);
+}
+
+static void on_message(struct run *r, struct link *l, const char *at, size_t len)
+{
+    static struct text t; /* static: gcc 12 takes the one on the stack for dangling */
+
+    if (!score_text(&r->score, l, at, len, &t))
+        return;
+    if (r->o->mode != MODE_ACKED)
+        score_latency(&r->score, t.at_ns);
+    refill(r, r->pump.links[l->from]);
+}
+
+static void on_text(struct link *l, char *at, size_t len)
+{
+    struct run *r = l->pump->owner;
+    char *body;
+
+    switch (r->o->mode) {
+    case MODE_PLAIN:
+        on_message(r, l, at, len);
+        break;
+    case MODE_V2:
+        if (len == FORM_ID_BYTES + 10 && ends_with(at, len, "@@RESPONSE"))
+            on_answer(r, l, at);
+        else
+            on_message(r, l, at, len);
+        break;
+    case MODE_ACKED:
+        body = memmem(at, len, "@@", 2);
+        if (len == FORM_ID_BYTES + 13 && ends_with(at, len, "@@ACKNOWLEDGE")) {
+            on_answer(r, l, at);
+        } else if (body) {
+            acknowledge(l, at, (size_t)(body - at));
+            on_message(r, l, body + 2, len - (size_t)(body + 2 - at));
+        } else {
+            r->score.torn++;
+        }
+        break;
+    }
+}
+
+/* ---- the crowd ---- */
+
+static void on_crowd_text(struct link *l, char *at, size_t len)
+{
+    struct run *r = l->pump->owner;
+
+    (void)at;
+    (void)len;
+    r->crowd_got++;
+}
+
+static void crowd_connect(struct run *r)
+{
+    uint32_t i;
+
+    pump_init(&r->crowd, r);
+    r->crowd.target = r->o->target;
+    r->crowd.options = r->o;
+    r->crowd.on_text = on_crowd_text;
+    for (i = 0; i < SUBSCRIBERS + 1; i++) {
+        struct link *l = link_new(&r->crowd);
+
+        l->to = LINK_ALONE;
+        l->from = i ? LINK_TO_ALL : 0;
+        l->number += 100000; /* their identities are not those of the pairs */
+    }
+    connect_all(&r->crowd, 0, SUBSCRIBERS + 1);
+    /* The first one is deaf from now on: nobody reads its socket any more. */
+    r->mute_fd = r->crowd.links[0]->fd;
+    r->post_fd = -1;
+    link_mute(r->crowd.links[0]);
+    r->next_multicast_ns = now_ns();
+    r->next_mute_ns = r->next_multicast_ns;
+}
+
+static void post_without_waiting(struct run *r, uint32_t to, size_t len)
+{
+    char text[MUTE_TEXT], body[2 * MUTE_TEXT], out[4 * MUTE_TEXT], answers[8192];
+    struct http_answer answer;
+    size_t n;
+
+    memset(text, 'm', len);
+    n = pushca_post_body(body, sizeof(body), to, text, len);
+    if (r->post_fd < 0) {
+        body[n] = 0;
+        answer = http_call(&r->post_fd, r->o->http_port, "/send-notification", body);
+        if (answer.status != 200)
+            die("the multicast was answered %d", answer.status);
+        return;
+    }
+    n = http_post(out, sizeof(out), "/send-notification", body, n);
+    while (recv(r->post_fd, answers, sizeof(answers), MSG_DONTWAIT) > 0)
+        ;
+    if (send(r->post_fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+        die("the REST connection does not take more");
+}
+
+static void crowd_turn(struct run *r, uint64_t now)
+{
+    if (r->o->quiet || strcmp(r->o->scenario, "crowd") != 0)
+        return;
+    if (now >= r->next_multicast_ns) {
+        r->next_multicast_ns += SECOND_NS;
+        r->multicasts++;
+        post_without_waiting(r, LINK_TO_ALL, r->o->text_bytes);
+    }
+    if (now >= r->next_mute_ns) {
+        r->next_mute_ns += (uint64_t)MUTE_A_MS * 1000000;
+        post_without_waiting(r, r->crowd.links[0]->number, MUTE_TEXT);
+    }
+    pump_turn(&r->crowd, 0, CROWD_EVENTS);
+}
+
+/* ---- the loop ---- */
+
+static void send_due(struct run *r, uint64_t now)
+{
+    while (r->due_ns <= now && !r->stopping) {
+        if (r->score.measuring && now - r->due_ns > LATE_NS)
+            r->score.late++;
+        send_next(r->pump.links[r->next], r->due_ns);
+        r->next = (r->next + 1) % r->pump.count;
+        r->due_ns += r->step_ns;
+    }
+}
+
+static uint64_t patience_ns(const struct run *r, uint64_t now)
+{
+    bool is_crowd = strcmp(r->o->scenario, "crowd") == 0 && !r->o->quiet;
+
+    if (r->o->rate > 0)
+        return r->due_ns > now ? r->due_ns - now : 0;
+    return is_crowd ? 0 : LONGEST_WAIT_NS;
+}
+
+static void turn_until(struct run *r, uint64_t end)
+{
+    uint64_t now;
+
+    while ((now = now_ns()) < end) {
+        if (r->o->rate > 0)
+            send_due(r, now);
+        pump_turn(&r->pump, patience_ns(r, now), EVENTS);
+        crowd_turn(r, now);
+    }
+}
+
+static void start(struct run *r)
+{
+    uint32_t i;
+
+    if (r->o->rate > 0) {
+        r->step_ns = (uint64_t)(1e9 / r->o->rate);
+        r->due_ns = now_ns();
+        return;
+    }
+    for (i = 0; i < r->pump.count; i++)
+        refill(r, r->pump.links[i]);
+}
+
+static void print(const struct run *r)
+{
+    print_open(&r->score);
+    print_number("window", r->o->window);
+    print_number("offered", r->o->rate);
+    print_rates(&r->score, &r->pump);
+    print_latency(&r->score);
+    if (r->multicasts) {
+        print_number("multicasts", (double)r->multicasts);
+        print_number("crowd_deliveries", (double)r->crowd_got);
+        print_number("crowd_broken", r->crowd.broken);
+    }
+    print_close();
+}
+
+void pairs_run(const struct options *o)
+{
+    struct run *r = calloc(1, sizeof(*r));
+    uint64_t begin;
+
+    if (!r)
+        die("out of memory");
+    r->o = o;
+    pump_init(&r->pump, r);
+    r->pump.target = o->target;
+    r->pump.options = o;
+    r->pump.on_text = on_text;
+    score_init(&r->score, o);
+    ring_make(&r->pump, o->clients);
+    connect_all(&r->pump, 0, o->clients);
+    if (strcmp(o->scenario, "crowd") == 0)
+        crowd_connect(r);
+    start(r);
+    begin = now_ns() + (uint64_t)(o->warmup * 1e9);
+    turn_until(r, begin);
+    score_begin(&r->score);
+    turn_until(r, begin + (uint64_t)(o->seconds * 1e9));
+    score_end(&r->score);
+    r->stopping = true;
+    drain(&r->pump);
+    print(r);
+}

@@ -1,0 +1,118 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "load/form.h"
+#include "load/http.h"
+#include "load/target.h"
+#include "load/tools.h"
+
+static const char *application_of(const struct link *l)
+{
+    return l->from == LINK_TO_ALL ? "CROWD" : "PAIRS";
+}
+
+char *pushca_identity(char *at, size_t size, uint32_t number, const char *application)
+{
+    snprintf(at, size,
+             "\"workSpaceId\":\"workSpaceBench\",\"accountId\":\"client%u@test.ee\","
+             "\"deviceId\":\"device-%08u\",\"applicationId\":\"%s\"",
+             number, number, application);
+    return at;
+}
+
+size_t pushca_post_body(char *at, size_t size, uint32_t to, const char *text, size_t len)
+{
+    char who[256] = "\"workSpaceId\":\"workSpaceBench\",\"applicationId\":\"CROWD\"";
+    int n;
+
+    if (to != LINK_TO_ALL)
+        pushca_identity(who, sizeof(who), to, "PAIRS");
+    n = snprintf(at, size, "{\"filter\":{%s},\"message\":\"%.*s\"}", who, (int)len, text);
+    return (size_t)n;
+}
+
+size_t pushca_acked_body(char *at, size_t size, uint32_t to, const char *text, size_t len)
+{
+    char who[256];
+
+    pushca_identity(who, sizeof(who), to, "PAIRS");
+    return (size_t)snprintf(at, size, "{\"client\":{%s},\"message\":\"%.*s\"}", who, (int)len,
+                            text);
+}
+
+size_t pushca_open_body(char *at, size_t size, const struct link *l)
+{
+    char who[256];
+
+    return (size_t)snprintf(at, size, "{\"client\":{%s}}",
+                            pushca_identity(who, sizeof(who), l->number, application_of(l)));
+}
+
+void pushca_take_path(struct link *l, const struct http_answer *answer)
+{
+    const char *body_end = answer->body + answer->len;
+    const char *url = memmem(answer->body, answer->len, "ws://", 5), *path, *end;
+
+    path = url ? memchr(url + 5, '/', (size_t)(body_end - url - 5)) : NULL;
+    end = path ? memchr(path, '"', (size_t)(body_end - path)) : NULL;
+    if (answer->status != 200 || !end)
+        die("/open-connection answered %d", answer->status);
+    free(l->path);
+    l->path = strndup(path, (size_t)(end - path));
+}
+
+/* Gets a token, as any client does first. */
+static void prepare(struct link *l)
+{
+    static int fd = -1;
+    char body[400];
+    struct http_answer answer;
+
+    pushca_open_body(body, sizeof(body), l);
+    answer = http_call(&fd, l->pump->options->http_port, "/open-connection", body);
+    pushca_take_path(l, &answer);
+}
+
+/* Commands as the protocol's examples print them, B.1, B.2 and C.3. */
+static void make_form(struct link *l)
+{
+    char pattern[1024], to[256], from[256];
+    enum mode mode = l->pump->options->mode;
+
+    pushca_identity(to, sizeof(to), l->to, "PAIRS");
+    pushca_identity(from, sizeof(from), l->number, "PAIRS");
+    if (mode == MODE_PLAIN)
+        snprintf(pattern, sizeof(pattern),
+                 "{\"command\":\"SEND_MESSAGE\",\"metaData\":{\"filter\":{%s},"
+                 "\"sender\":{%s},\"message\":\"" FORM_TEXT "\"}}",
+                 to, from);
+    else if (mode == MODE_ACKED)
+        snprintf(pattern, sizeof(pattern),
+                 "{\"command\":\"SEND_MESSAGE_WITH_ACKNOWLEDGE\",\"metaData\":{\"client\":{%s},"
+                 "\"id\":\"" FORM_ID "\",\"message\":\"" FORM_TEXT "\"}}",
+                 to);
+    else
+        snprintf(pattern, sizeof(pattern),
+                 FORM_ID "@@SEND_MESSAGE@@{\"filter\":{%s,\"findAny\":false,\"exclude\":[]},"
+                         "\"sender\":{%s},\"message\":\"" FORM_TEXT "\",\"preserveOrder\":false}",
+                 to, from);
+    form_frame(&l->form, OPCODE_TEXT, pattern, strlen(pattern), l->pump->options->text_bytes);
+}
+
+static void opened(struct link *l)
+{
+    if (l->to < LINK_ALONE)
+        make_form(l);
+    link_opened(l);
+}
+
+static void greet(struct link *l)
+{
+    websocket_greet(l, l->path, NULL, opened);
+}
+
+const struct target target_pushca = {.name = "pushca",
+                                     .prepare = prepare,
+                                     .greet = greet,
+                                     .on_frame = text_on_frame,
+                                     .publish_path = "/send-notification"};
