@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/buf.h"
+#include "base/vec.h"
 
 struct fake_socket {
     bool used, listening;
@@ -19,21 +20,31 @@ struct fake_socket {
     bool peer_end;          /* the peer sent FIN */
     bool peer_reset;
     bool server_end, server_closed;
-    int backlog[4096]; /* of a listener: waiting to be accepted */
-    int backlog_len;
+    struct vec backlog; /* of a listener: sockets waiting to be accepted, oldest first */
+    int fd;
     /* readiness */
     int poll; /* which poll watches it; -1: none */
     uint32_t events;
     uint64_t tag;
 };
 
-enum { FAKE_FIRST_FD = 1000, FAKE_SOCKETS = 8192 };
+enum { FAKE_FIRST_FD = 1000, FAKE_SOCKETS = 16384 };
 
 struct fake_socket *fake_socket(int fd);
 int fake_open(void);
 
 /* A peer connects to a listener; the fd names both ends. */
 int fake_connect(int listener);
+
+/* The server closed it and the peer has seen all: the fd is used again. */
+void fake_forget(int fd);
+
+/* How often the server asked the kernel for something. */
+struct fake_calls {
+    uint64_t waits, watches, wakes, accepts, reads, writes, closes;
+};
+
+extern struct fake_calls fake_calls;
 
 /* Counts reads, writes, accepts and events handed out: no change in a round means quiet. */
 uint64_t fake_activity(void);

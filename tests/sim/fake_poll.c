@@ -28,6 +28,7 @@ enum err poll_add(struct poll *p, int fd, uint32_t events, uint64_t tag)
 
     if (fd < FAKE_FIRST_FD)
         return ERR_OK; /* an inbox's wake descriptor: the runner looks at every inbox anyway */
+    fake_calls.watches++;
     s = fake_socket(fd);
     CHECK(s->poll < 0);
     s->poll = p->fd;
@@ -41,6 +42,7 @@ void poll_change(struct poll *p, int fd, uint32_t events, uint64_t tag)
 {
     struct fake_socket *s = fake_socket(fd);
 
+    fake_calls.watches++;
     CHECK(s->poll == p->fd);
     s->events = events;
     s->tag = tag;
@@ -52,6 +54,7 @@ void poll_remove(struct poll *p, int fd)
 
     if (fd < FAKE_FIRST_FD)
         return;
+    fake_calls.watches++;
     CHECK(fake_socket(fd)->poll == p->fd);
     fake_socket(fd)->poll = -1;
     for (i = 0; list[i] != fd; i++)
@@ -64,7 +67,7 @@ static uint32_t ready(const struct fake_socket *s)
     uint32_t is = 0;
 
     if (s->listening)
-        return s->backlog_len ? s->events & EPOLLIN : 0;
+        return s->backlog.len ? s->events & EPOLLIN : 0;
     if (s->to_server.len || s->peer_end || s->peer_reset)
         is |= EPOLLIN;
     if (s->room)
@@ -80,6 +83,7 @@ int poll_wait(struct poll *p, struct epoll_event *events, int max, int64_t timeo
     int i, n = 0;
 
     (void)timeout_ms;
+    fake_calls.waits++;
     for (i = 0; i < watched_len[p->fd] && n < max; i++) {
         struct fake_socket *s = fake_socket(watched[p->fd][i]);
         uint32_t is = ready(s);
@@ -106,6 +110,7 @@ void poll_wake_close(int fd)
 void poll_wake(int fd)
 {
     (void)fd;
+    fake_calls.wakes++;
     fake_stir();
 }
 

@@ -7,7 +7,10 @@
 
 static struct fake_socket *sockets[FAKE_SOCKETS];
 static int next_fd = FAKE_FIRST_FD;
+static int forgotten[FAKE_SOCKETS], forgotten_len;
 static uint64_t activity;
+
+struct fake_calls fake_calls;
 
 uint64_t fake_activity(void)
 {
@@ -27,14 +30,33 @@ struct fake_socket *fake_socket(int fd)
 
 int fake_open(void)
 {
-    struct fake_socket *s = mem_new(struct fake_socket);
+    struct fake_socket *s;
+    int fd;
 
-    CHECK(next_fd < FAKE_FIRST_FD + FAKE_SOCKETS);
+    if (forgotten_len) {
+        fd = forgotten[--forgotten_len];
+        s = fake_socket(fd);
+        s->to_server.len = 0;
+        s->from_server.len = 0;
+        *s = (struct fake_socket){.to_server = s->to_server, .from_server = s->from_server};
+    } else {
+        CHECK(next_fd < FAKE_FIRST_FD + FAKE_SOCKETS);
+        fd = next_fd++;
+        s = mem_new(struct fake_socket);
+        sockets[fd - FAKE_FIRST_FD] = s;
+    }
     s->used = true;
+    s->fd = fd;
     s->room = SIZE_MAX;
     s->poll = -1;
-    sockets[next_fd - FAKE_FIRST_FD] = s;
-    return next_fd++;
+    return fd;
+}
+
+void fake_forget(int fd)
+{
+    CHECK(fake_socket(fd)->used && fake_socket(fd)->server_closed);
+    fake_socket(fd)->used = false;
+    forgotten[forgotten_len++] = fd;
 }
 
 int fake_connect(int listener)
@@ -42,8 +64,7 @@ int fake_connect(int listener)
     struct fake_socket *l = fake_socket(listener);
     int fd = fake_open();
 
-    CHECK(l->backlog_len < 4096);
-    l->backlog[l->backlog_len++] = fd;
+    vec_push(&l->backlog, fake_socket(fd));
     return fd;
 }
 
@@ -58,9 +79,11 @@ bool fake_all_closed(void)
         all = all && s->server_closed;
         buf_fini(&s->to_server);
         buf_fini(&s->from_server);
+        vec_fini(&s->backlog);
         mem_free(s);
     }
     next_fd = FAKE_FIRST_FD;
+    forgotten_len = 0;
     return all;
 }
 
@@ -81,13 +104,14 @@ uint16_t sock_port(int fd)
 
 enum err sock_accept(int listener, int *out)
 {
-    struct fake_socket *l = fake_socket(listener);
+    struct vec *waiting = &fake_socket(listener)->backlog;
 
-    if (!l->backlog_len)
+    fake_calls.accepts++;
+    if (!waiting->len)
         return ERR_AGAIN;
     activity++;
-    *out = l->backlog[0];
-    memmove(l->backlog, l->backlog + 1, (size_t)--l->backlog_len * sizeof(l->backlog[0]));
+    *out = ((struct fake_socket *)waiting->at[0])->fd;
+    memmove(waiting->at, waiting->at + 1, --waiting->len * sizeof(waiting->at[0]));
     return ERR_OK;
 }
 
@@ -96,6 +120,7 @@ enum err sock_read(int fd, void *at, size_t len, size_t *got)
     struct fake_socket *s = fake_socket(fd);
 
     activity++;
+    fake_calls.reads++;
     *got = 0;
     if (s->peer_reset)
         return ERR_GONE;
@@ -113,6 +138,7 @@ enum err sock_write(int fd, const struct iovec *iov, int count, size_t *sent)
     int i;
 
     activity++;
+    fake_calls.writes++;
     *sent = 0;
     if (s->peer_reset)
         return ERR_GONE;
@@ -129,6 +155,7 @@ enum err sock_write(int fd, const struct iovec *iov, int count, size_t *sent)
 
 void sock_shut(int fd)
 {
+    fake_calls.closes++;
     fake_socket(fd)->server_end = true;
 }
 
@@ -137,5 +164,6 @@ void sock_close(int fd)
     if (fd < FAKE_FIRST_FD)
         return; /* a spare descriptor of the real kernel */
     CHECK(!fake_socket(fd)->server_closed);
+    fake_calls.closes++;
     fake_socket(fd)->server_closed = true;
 }

@@ -7,22 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "api/api_shard.h"
 #include "app/config.h"
-#include "app/wire.h"
-#include "base/clock.h"
-#include "base/mem.h"
-#include "base/meter.h"
 #include "hub/shard.h"
-#include "net/sock.h"
 #include "fake.h"
 #include "peer.h"
 #include "random.h"
 #include "sim.h"
 
 enum { MAX_SETS = 64, LINE_BYTES = 1 << 16, ROUNDS = 100000 };
-
-struct sim sim;
 
 static const char *script_name;
 static int line_number;
@@ -41,31 +33,6 @@ void sim_fail(const char *format, ...)
 
 /* ---- the server ---- */
 
-static void server_start(void)
-{
-    static char *no_environment[] = {NULL};
-    struct config_sources from = {
-        .sets = sim.sets, .set_count = sim.set_count, .environment = no_environment};
-    struct buf errors = {0};
-    uint32_t i;
-
-    if (config_load(&from, &sim.config, &errors))
-        sim_fail("configuration: %.*s", (int)errors.len, errors.at);
-    buf_fini(&errors);
-    wire(&sim.hub);
-    if (hub_open(&sim.hub, config_settings(sim.config)))
-        sim_fail("hub_open failed");
-    atomic_store(&sim.hub.ready, true);
-    for (i = 0; i < sim.hub.count; i++) {
-        if (sock_listen("127.0.0.1", 0, true, &sim.rest_fd[i]) ||
-            sock_listen("127.0.0.1", 0, true, &sim.ws_fd[i]))
-            sim_fail("sock_listen failed");
-        if (api_open(sim.hub.shards[i], sim.rest_fd[i], sim.ws_fd[i]))
-            sim_fail("api_open failed");
-    }
-    sim.started = true;
-}
-
 /* Turns of all shards, one after the other, until a whole round changed nothing. */
 void sim_settle(void)
 {
@@ -74,7 +41,7 @@ void sim_settle(void)
     uint32_t i;
 
     if (!sim.started)
-        server_start();
+        sim_start();
     do {
         before = fake_activity();
         for (i = 0; i < sim.hub.count; i++)
@@ -103,24 +70,17 @@ static void server_stop(void)
     uint32_t i;
 
     if (!sim.started)
-        server_start();
+        sim_start();
     hub_tell(&sim.hub, NOTE_DRAIN);
     sim_settle();
     sim_advance(config_settings(sim.config)->drain_ms + 100);
-    for (i = 0; i < sim.hub.count; i++) {
+    for (i = 0; i < sim.hub.count; i++)
         if (!sim.hub.shards[i]->loop.stopping)
             sim_fail("shard %u did not drain", i);
-        api_close(sim.hub.shards[i]);
-    }
-    hub_close(&sim.hub);
     peers_free();
-    if (!fake_all_closed())
-        sim_fail("the server left a socket open");
-    config_free(sim.config);
+    sim_close();
     for (i = 0; i < (uint32_t)sim.set_count; i++)
         free((void *)(uintptr_t)sim.sets[i]);
-    if (mem_held() != 0)
-        sim_fail("%lld bytes leaked", (long long)mem_held());
 }
 
 /* ---- the script ---- */

@@ -25,6 +25,10 @@ extern struct sim sim;
 
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The server with the settings of sim.sets; and its end, after all shards have stopped. */
+void sim_start(void);
+void sim_close(void);
+
 /* Runs the shards until nothing moves; starts the server when that has not happened. */
 void sim_settle(void);
 void sim_advance(int64_t ms);
