@@ -1,10 +1,13 @@
-# Sourced by ./run and ./test: the Debian packages they need, and how a missing one is installed.
+# Sourced by ./run, ./test and ./bench: the Debian packages they need, and how a missing one is installed.
 # (curl is for whoever tries the server that ./run has started.)
 
 build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev libjwt-dev
     libjansson-dev libyaml-dev libssl-dev curl)
 test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
     python3-websockets python3-yaml jq)
+# Debian may start services of these three; the benchmark runs its own on other ports.
+bench_packages=(nginx libnginx-mod-nchan nats-server mosquitto wrk python3)
+guard_packages=(valgrind python3)
 
 # as_root COMMAND...: as the superuser, by sudo where needed.
 as_root() {

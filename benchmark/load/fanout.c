@@ -20,7 +20,7 @@ struct run {
     struct pump pump; /* links 0..clients: subscribers; the last one publishes */
     struct score score;
     struct histogram last; /* from the publishing to the last delivery */
-    uint32_t number, arrived, refused;
+    uint32_t number, arrived, refused, matches;
     bool answered;
 };
 
@@ -33,7 +33,7 @@ static void publish(struct run *r)
     size_t len = r->o->text_bytes;
     uint32_t i;
 
-    for (i = 0; i < r->o->clients; i++)
+    for (i = 0; i < r->matches; i++)
         r->pump.links[i]->sent_to++;
     r->number++;
     r->arrived = 0;
@@ -71,7 +71,7 @@ static void on_text(struct link *l, char *at, size_t len)
     if (!score_text(&r->score, l, at, len, &t))
         return;
     score_latency(&r->score, t.at_ns);
-    if (++r->arrived == r->o->clients && r->score.measuring)
+    if (++r->arrived == r->matches && r->score.measuring)
         histogram_add(&r->last, now_ns() - t.at_ns);
 }
 
@@ -81,7 +81,7 @@ static bool publish_and_wait(struct run *r)
     uint64_t end = now_ns() + GIVE_UP_NS;
 
     publish(r);
-    while (r->arrived < r->o->clients || !r->answered) {
+    while (r->arrived < r->matches || !r->answered) {
         pump_turn(&r->pump, WAIT_NS, EVENTS);
         if (now_ns() > end)
             return false;
@@ -121,7 +121,10 @@ void fanout_run(const struct options *o)
 
     if (!r)
         die("out of memory");
+    if (o->matches > o->clients || (o->matches && o->target != &target_pushca))
+        die("fanout: --matches is for pushca, and at most --clients");
     r->o = o;
+    r->matches = o->matches ? o->matches : o->clients;
     pump_init(&r->pump, r);
     r->pump.target = o->target;
     r->pump.options = o;
@@ -131,7 +134,7 @@ void fanout_run(const struct options *o)
         struct link *l = link_new(&r->pump);
 
         l->to = LINK_ALONE;
-        l->from = LINK_TO_ALL;
+        l->from = i < r->matches ? LINK_TO_ALL : LINK_ALONE;
     }
     connect_all(&r->pump, 0, o->clients);
     connect_publisher(r);
@@ -144,6 +147,9 @@ void fanout_run(const struct options *o)
     print_open(&r->score);
     print_rates(&r->score, &r->pump);
     print_number("refused", r->refused);
+    print_number("matches", r->matches);
+    print_number("cpu_us_per_message",
+                 r->score.server_cpu_s * 1e6 / (double)(r->last.count + !r->last.count));
     print_number("messages", (double)r->last.count);
     print_latency(&r->score);
     print_number("last_p50_us", histogram_us(&r->last, 0.5));

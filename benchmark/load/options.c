@@ -29,6 +29,8 @@ static const char usage_text[] =
     "  --mode plain|acked|v2   how pushca is spoken to (plain)\n"
     "  --connections K      http: keep-alive connections that post (64)\n"
     "  --lanes L            storm: connects under way at once (64)\n"
+    "  --matches M          fanout: only so many clients match, the others share one of two "
+    "dimensions\n"
     "  --quiet              crowd: without the crowd, to compare\n";
 
 enum { TEXT_LONGEST = 8192, CLIENTS_MOST = 19000 };
@@ -47,6 +49,8 @@ static const struct option names[] = {
     {"mode", required_argument, NULL, 'm'},
     {"connections", required_argument, NULL, 'k'},
     {"lanes", required_argument, NULL, 'l'},
+    {"matches", required_argument, NULL, 'x'},
+
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, '?'},
     {0},
@@ -135,6 +139,9 @@ static void take(struct options *o, int option, const char *value)
         break;
     case 'l':
         o->lanes = whole(value, 1, 1000);
+        break;
+    case 'x':
+        o->matches = whole(value, 1, CLIENTS_MOST);
         break;
     case 'q':
         o->quiet = true;

@@ -16,6 +16,7 @@ struct options {
     struct usage server;
     uint16_t port, http_port;
     uint32_t clients, window, connections, lanes;
+    uint32_t matches; /* fanout: clients that are sent to, the first ones; 0: all */
     uint32_t text_bytes;
     double rate; /* messages per second; 0: closed loop */
     double seconds, warmup;

@@ -6,17 +6,33 @@
 #include "load/target.h"
 #include "load/tools.h"
 
-static const char *application_of(const struct link *l)
+static void write_identity(char *at, size_t size, const char *workspace, uint32_t number,
+                           const char *application)
 {
-    return l->from == LINK_TO_ALL ? "CROWD" : "PAIRS";
+    snprintf(at, size,
+             "\"workSpaceId\":\"%s\",\"accountId\":\"client%u@test.ee\","
+             "\"deviceId\":\"device-%08u\",\"applicationId\":\"%s\"",
+             workspace, number, number, application);
 }
 
 char *pushca_identity(char *at, size_t size, uint32_t number, const char *application)
 {
-    snprintf(at, size,
-             "\"workSpaceId\":\"workSpaceBench\",\"accountId\":\"client%u@test.ee\","
-             "\"deviceId\":\"device-%08u\",\"applicationId\":\"%s\"",
-             number, number, application);
+    write_identity(at, size, "workSpaceBench", number, application);
+    return at;
+}
+
+/* Those that neither send nor hear share the subscribers' workspace or their application, in turn,
+   but never both: a filter that names both has large sets to choose few from. */
+static char *identity_of(char *at, size_t size, const struct link *l)
+{
+    bool is_bystander = l->from == LINK_ALONE && l->to == LINK_ALONE;
+
+    if (is_bystander && l->number % 2)
+        write_identity(at, size, "workSpaceOther", l->number, "CROWD");
+    else if (is_bystander)
+        write_identity(at, size, "workSpaceBench", l->number, "OTHER");
+    else
+        pushca_identity(at, size, l->number, l->from == LINK_TO_ALL ? "CROWD" : "PAIRS");
     return at;
 }
 
@@ -44,8 +60,7 @@ size_t pushca_open_body(char *at, size_t size, const struct link *l)
 {
     char who[256];
 
-    return (size_t)snprintf(at, size, "{\"client\":{%s}}",
-                            pushca_identity(who, sizeof(who), l->number, application_of(l)));
+    return (size_t)snprintf(at, size, "{\"client\":{%s}}", identity_of(who, sizeof(who), l));
 }
 
 void pushca_take_path(struct link *l, const struct http_answer *answer)
