@@ -5,7 +5,7 @@
 #include "base/clock.h"
 
 enum {
-    EVENTS_A_TURN = 256,
+    EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
     TIMERS_A_TURN = 4096, /* the rest is due again at once, after a look at the sockets */
 };
 

@@ -11,6 +11,7 @@
 enum {
     ATTEMPTS = 3, /* findAny: how often another receiver is looked for when one has just left */
     TURNS_MAX = 65536, /* findAny filters whose turn a shard remembers */
+    MANY = 64,         /* so many copies are written in slices, behind messages to fewer */
 };
 
 /* A findAny under way: this shard is the filter's home and waits for every shard's count. */
@@ -38,18 +39,30 @@ static struct vec *select_into_scratch(struct shard *s, const struct filter *f)
     return &s->matches;
 }
 
+static void prefetch(const struct vec *to, uint32_t i)
+{
+    uint32_t ahead;
+
+    for (ahead = CLIENT_AHEAD; ahead > 0; ahead -= CLIENT_AHEAD / 3)
+        if (i + ahead < to->len)
+            client_prefetch(to->at[i + ahead], (int)ahead);
+}
+
 static void deliver_here(struct shard *s, const struct filter *f, struct frame *frame,
                          uint64_t order_key)
 {
     struct vec *to = select_into_scratch(s, f);
     uint32_t i;
 
+    s->net.to_many = to->len > MANY;
     for (i = 0; i < to->len; i++) {
         struct client *c = to->at[i];
 
+        prefetch(to, i);
         if (c->session_count)
             (void)!client_push(c, frame, order_key);
     }
+    s->net.to_many = false;
 }
 
 static void post_notification(struct shard *s, uint32_t to, enum note_kind kind,

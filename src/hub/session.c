@@ -44,6 +44,24 @@ static bool keeps_up(const struct session *session)
     return ws_is_open(&session->ws) && !conn_is_behind(session->ws.conn);
 }
 
+/* Each step reads only what the step before it asked for. */
+void client_prefetch(const struct client *c, int steps)
+{
+    const struct session *first;
+
+    if (steps == CLIENT_AHEAD) {
+        __builtin_prefetch(c);
+        return;
+    }
+    if (!c->session_count)
+        return;
+    first = at(c->sessions.next);
+    if (steps == CLIENT_AHEAD / 3 * 2)
+        __builtin_prefetch(first, 1);
+    else if (steps == CLIENT_AHEAD / 3)
+        conn_prefetch(first->ws.conn);
+}
+
 bool client_keeps_up(const struct client *c)
 {
     struct list *link;
@@ -104,6 +122,23 @@ static struct session *next(const struct client *c)
     return best;
 }
 
+/* Which socket of a pool takes the message; null: none is open. */
+static struct session *choose(struct client *c, uint64_t order_key)
+{
+    struct session *session;
+
+    if (c->session_count == 1) /* mostly; whether it is open is asked by who pushes */
+        return at(c->sessions.next);
+    if (order_key)
+        return sticky(c, order_key);
+    session = next(c);
+    if (session) {
+        list_remove(&session->link);
+        list_push_back(&c->sessions, &session->link);
+    }
+    return session;
+}
+
 enum err client_push(struct client *c, struct frame *f, uint64_t order_key)
 {
     uint32_t tries = c->session_count;
@@ -112,14 +147,10 @@ enum err client_push(struct client *c, struct frame *f, uint64_t order_key)
 
     /* A refused push closes that session, so the next try finds another one. */
     while (tries--) {
-        struct session *session = order_key ? sticky(c, order_key) : next(c);
+        struct session *session = choose(c, order_key);
 
         if (!session)
             break;
-        if (!order_key) {
-            list_remove(&session->link);
-            list_push_back(&c->sessions, &session->link);
-        }
         e = ws_push(&session->ws, f);
         if (!e)
             return ERR_OK;

@@ -56,10 +56,10 @@ struct conn {
     /* private to conn.c */
     int fd;
     uint8_t state, end;
-    bool in_off, paused, out_on, eof;
+    bool in_off, paused, out_on, eof, in_bulk;
     struct outq out;
     struct timer timer;
-    struct list link;         /* in net.dirty or net.dead */
+    struct list link;         /* in net.free, net.dirty, net.bulk or net.dead */
     int64_t due_ms;           /* the protocol's deadline, 0: none */
     int64_t last_progress_ms; /* when blocked: last time the kernel took bytes */
 };
@@ -69,8 +69,12 @@ struct net {
     const struct net_limits *limits;
     char *read_buffer;
     struct vec blocks; /* slabs of conns; slot number -> block, place */
-    struct list free, dirty, dead;
-    uint32_t open; /* conns not free */
+    struct list free, dead;
+    struct list dirty, bulk; /* have something to write; bulk: only copies of what many get */
+    uint32_t bulk_budget; /* sockets of bulk written in one turn, adapted to what else there is */
+    bool to_many;         /* set by whoever pushes many copies, while doing so */
+    bool was_ready;       /* events came in this turn */
+    uint32_t open;        /* conns not free */
 };
 
 void net_init(struct net *n, struct loop *loop, const struct net_limits *limits);
@@ -93,6 +97,16 @@ struct conn_id conn_name(const struct conn *c);
 struct conn *conn_find(struct net *n, struct conn_id id); /* null: gone */
 
 bool conn_is_open(const struct conn *c);
+
+/* It will be pushed to or written soon. */
+static inline void conn_prefetch(const struct conn *c)
+{
+    const char *at = (const char *)c;
+    size_t i;
+
+    for (i = 0; i < sizeof(*c); i += 64)
+        __builtin_prefetch(at + i, 1);
+}
 
 /* The kernel refuses bytes and has for a second, or more than the soft limit waits. */
 bool conn_is_behind(const struct conn *c);

@@ -336,6 +336,50 @@ static void who_does_not_read_is_not_read_from(void **state)
     buf_fini(&got);
 }
 
+static size_t has_arrived(int fd)
+{
+    char at[16];
+    ssize_t n = recv(fd, at, sizeof(at), MSG_PEEK | MSG_DONTWAIT);
+
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* Copies for many are written in slices; whoever has a message of its own does not wait for them,
+   and gets both in their order. */
+static void copies_for_many_hold_nobody_up(void **state)
+{
+    enum { MANY = 200, LAST = MANY - 1 };
+    static struct probe probes[MANY];
+    struct world w;
+    struct buf got = {0};
+    int fds[MANY], i;
+    size_t arrived = 0;
+
+    (void)state;
+    world_open(&w);
+    for (i = 0; i < MANY; i++)
+        fds[i] = probe_open(&w, &probes[i], 0);
+    w.net.to_many = true;
+    for (i = 0; i < MANY; i++)
+        assert_int_equal(push(probes[i].conn, 'm', 1), ERR_OK);
+    w.net.to_many = false;
+    assert_int_equal(push(probes[LAST].conn, 'd', 1), ERR_OK);
+    assert_true(net_write(&w.net));
+    peer_read(&w, fds[LAST], &got, 2);
+    assert_bytes(buf_bytes(&got), BYTES("md"));
+    assert_int_equal(has_arrived(fds[0]), 1);
+    assert_int_equal(has_arrived(fds[LAST - 1]), 0);
+    while (net_write(&w.net)) {
+    }
+    for (i = 0; i < LAST; i++)
+        arrived += has_arrived(fds[i]);
+    assert_int_equal(arrived, LAST);
+    for (i = 0; i < MANY; i++)
+        close(fds[i]);
+    world_close(&w);
+    buf_fini(&got);
+}
+
 static void reading_can_be_switched(void **state)
 {
     struct world w;
@@ -641,6 +685,7 @@ int main(void)
         cmocka_unit_test(the_queue_limit_refuses_and_changes_nothing),
         cmocka_unit_test(the_last_push_drops_what_was_not_begun),
         cmocka_unit_test(who_does_not_read_is_not_read_from),
+        cmocka_unit_test(copies_for_many_hold_nobody_up),
         cmocka_unit_test(reading_can_be_switched),
         cmocka_unit_test(a_stalled_peer_is_told_of_once),
         cmocka_unit_test(a_stalled_peer_does_not_keep_a_finished_conn),
