@@ -112,12 +112,17 @@ static enum err read_name(const struct body_reader *r, const struct place *at, c
     return ERR_OK;
 }
 
+static void name_dimensions(const char *names[DIMENSIONS])
+{
+    for (int d = 0; d < DIMENSIONS; d++)
+        names[d] = dimension_name((enum dimension)d);
+}
+
 static void pick_dimensions(struct json_value object, struct json_value out[DIMENSIONS])
 {
     const char *names[DIMENSIONS];
 
-    for (int d = 0; d < DIMENSIONS; d++)
-        names[d] = dimension_name((enum dimension)d);
+    name_dimensions(names);
     json_pick(object, names, out, DIMENSIONS);
 }
 
@@ -211,21 +216,23 @@ static enum err read_exclude(const struct body_reader *r, const struct place *fi
 static enum err read_filter(const struct body_reader *r, struct json_value v, struct filter *out)
 {
     static const struct place at = {"filter", -1, ""};
-    static const char *const names[] = {"findAny", "exclude"};
-    struct json_value dims[DIMENSIONS], more[2];
+    const char *names[DIMENSIONS + 2];
+    struct json_value dims[DIMENSIONS + 2], *more = dims + DIMENSIONS;
     enum err e = need(r, &at, "", v, JSON_OBJECT);
 
     if (e)
         return e;
-    pick_dimensions(v, dims);
+    name_dimensions(names);
+    names[DIMENSIONS] = "findAny";
+    names[DIMENSIONS + 1] = "exclude";
+    json_pick(v, names, dims, DIMENSIONS + 2);
     for (int d = 0; d < DIMENSIONS; d++) {
         e = read_name(r, &at, dimension_name((enum dimension)d), dims[d], dimension_rule(r),
                       &out->like.dim[d]);
         if (e)
             return e;
     }
-    json_pick(v, names, more, 2);
-    e = read_flag(r, &at, names[0], more[0], &out->find_any);
+    e = read_flag(r, &at, names[DIMENSIONS], more[0], &out->find_any);
     if (e)
         return e;
     return read_exclude(r, &at, more[1], out);

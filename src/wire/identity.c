@@ -1,5 +1,7 @@
 #include "wire/identity.h"
 
+#include <string.h>
+
 const char *dimension_name(enum dimension d)
 {
     static const char *const names[DIMENSIONS] = {
@@ -12,10 +14,35 @@ const char *dimension_name(enum dimension d)
     return names[d];
 }
 
+static const uint64_t each = 0x0101010101010101, high = 0x8080808080808080;
+
+/* Of each byte its high bit, when the byte is zero; false alarms only above one that is. */
+static uint64_t zeros(uint64_t eight)
+{
+    return (eight - each) & ~eight & high;
+}
+
+/* May one of these eight be a control, or begin one? (Not one below 0x20, of 0x7f or 0xc2: no.) */
+static bool is_suspect(uint64_t eight)
+{
+    uint64_t below_space = (eight - each * 0x20) & ~eight & high;
+
+    return below_space | zeros(eight ^ each * 0x7f) | zeros(eight ^ each * 0xc2);
+}
+
 /* In UTF-8 the C1 controls are C2 80 to C2 9F; all others are single bytes. */
 bool dimension_is_plain(struct bytes value)
 {
-    for (size_t i = 0; i < value.len; i++) {
+    size_t i = 0;
+    uint64_t eight;
+
+    while (value.len - i >= sizeof(eight)) {
+        memcpy(&eight, value.at + i, sizeof(eight));
+        if (is_suspect(eight))
+            break;
+        i += sizeof(eight);
+    }
+    for (; i < value.len; i++) {
         unsigned char c = (unsigned char)value.at[i];
 
         if (c < 0x20 || c == 0x7f)
