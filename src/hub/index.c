@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+enum { AHEAD = 8 }; /* clients asked from memory before their turn in a long walk */
+
 /* One distinct value of one dimension, and who has it. A set of one needs no memory of its own:
    accounts and devices mostly have one client. */
 struct value {
@@ -290,9 +292,12 @@ void index_select(struct index *x, const struct filter *f, struct vec *out)
     if (w.smallest) {
         struct client *const *from = members(w.smallest);
 
-        for (i = 0; i < w.smallest->count; i++)
+        for (i = 0; i < w.smallest->count; i++) {
+            if (i + AHEAD < w.smallest->count)
+                __builtin_prefetch(from[i + AHEAD]);
             if (is_wanted(x, &w, from[i]))
                 vec_push(out, from[i]);
+        }
     } else {
         for (i = 0; i < x->all.len; i++)
             if (is_wanted(x, &w, x->all.at[i]))
