@@ -79,9 +79,16 @@ def load_command(job, build, server, rate, threads):
     return command
 
 
+def spins(job, cores):
+    """A generator that has a core of its own and a server to saturate never sleeps: being woken would be paid by the
+    server. In an open loop, and beside wrk, which sleeps, it sleeps too."""
+    return bool(cores) and job.layout == rows.APART and job.scenario in ("pairs", "fanout") and not job.half_of
+
+
 def _load(job, build, folder, server, cores, rate, longest):
     threads = job.shards if job.shards > 1 and load_has_threads(build) else 1
-    out = _finished("pushca-load", load_command(job, build, server, rate, threads), folder, cores, longest)
+    command = load_command(job, build, server, rate, threads) + ["--spin"] * spins(job, cores)
+    out = _finished("pushca-load", command, folder, cores, longest)
     try:
         return json.loads(out)
     except ValueError:

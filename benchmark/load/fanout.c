@@ -140,9 +140,9 @@ void fanout_run(const struct options *o)
     connect_publisher(r);
     begin = now_ns() + (uint64_t)(o->warmup * 1e9);
     turn_until(r, begin);
-    score_begin(&r->score);
+    score_begin(&r->score, &r->pump);
     turn_until(r, begin + (uint64_t)(o->seconds * 1e9));
-    score_end(&r->score);
+    score_end(&r->score, &r->pump);
     drain(&r->pump);
     print_open(&r->score);
     print_rates(&r->score, &r->pump);

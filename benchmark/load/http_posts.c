@@ -163,9 +163,9 @@ void http_run(const struct options *o)
         post_next(r, r->clients.links[o->clients + i]);
     begin = now_ns() + (uint64_t)(o->warmup * 1e9);
     turn_until(r, begin);
-    score_begin(&r->score);
+    score_begin(&r->score, &r->clients);
     turn_until(r, begin + (uint64_t)(o->seconds * 1e9));
-    score_end(&r->score);
+    score_end(&r->score, &r->clients);
     r->stopping = true;
     drain(&r->clients);
     print_open(&r->score);

@@ -47,9 +47,9 @@ void idle_run(const struct options *o)
     connect_all(&pump, first, o->clients - first);
     turn_until(&pump, now_ns() + SETTLE_MS * MS_NS);
     before = usage_memory(&o->server) - before;
-    score_begin(&score);
+    score_begin(&score, &pump);
     turn_until(&pump, now_ns() + (uint64_t)(o->seconds * 1e9));
-    score_end(&score);
+    score_end(&score, &pump);
 
     print_open(&score);
     print_number("seconds", score.seconds);

@@ -221,8 +221,15 @@ int pump_turn(struct pump *p, uint64_t wait_ns, int max)
     struct epoll_event events[EVENTS_MAX];
     struct timespec wait = {.tv_sec = (time_t)(wait_ns / 1000000000),
                             .tv_nsec = (long)(wait_ns % 1000000000)};
-    int i, n = epoll_pwait2(p->epoll, events, max < EVENTS_MAX ? max : EVENTS_MAX, &wait, NULL);
+    bool spins = p->options && p->options->spin;
+    uint64_t begin = spins ? now_ns() : 0;
+    int i, n;
 
+    if (spins)
+        wait = (struct timespec){0};
+    n = epoll_pwait2(p->epoll, events, max < EVENTS_MAX ? max : EVENTS_MAX, &wait, NULL);
+    if (spins && n == 0)
+        p->empty_ns += now_ns() - begin;
     for (i = 0; i < n; i++)
         handle(events[i].data.ptr, events[i].events);
     return n < 0 ? 0 : n;

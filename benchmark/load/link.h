@@ -62,6 +62,7 @@ struct pump {
     void (*on_text)(struct link *l, char *at, size_t len);
     void (*on_open)(struct link *l); /* may be null */
     char *buffer;
+    uint64_t empty_ns; /* spinning: spent in asking in vain */
 };
 
 void pump_init(struct pump *p, void *owner);

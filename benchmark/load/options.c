@@ -31,7 +31,9 @@ static const char usage_text[] =
     "  --lanes L            storm: connects under way at once (64)\n"
     "  --matches M          fanout: only so many clients match, the others share one of two "
     "dimensions\n"
-    "  --quiet              crowd: without the crowd, to compare\n";
+    "  --quiet              crowd: without the crowd, to compare\n"
+    "  --spin               never sleep: on one machine a sleeping client is woken at the\n"
+    "                       server's expense, which no server pays whose clients are elsewhere\n";
 
 enum { TEXT_LONGEST = 8192, CLIENTS_MOST = 19000 };
 
@@ -52,6 +54,7 @@ static const struct option names[] = {
     {"matches", required_argument, NULL, 'x'},
 
     {"quiet", no_argument, NULL, 'q'},
+    {"spin", no_argument, NULL, 'z'},
     {"help", no_argument, NULL, '?'},
     {0},
 };
@@ -145,6 +148,9 @@ static void take(struct options *o, int option, const char *value)
         break;
     case 'q':
         o->quiet = true;
+        break;
+    case 'z':
+        o->spin = true;
         break;
     default:
         fputs(usage_text, option == '?' ? stdout : stderr);

@@ -21,7 +21,7 @@ struct options {
     double rate; /* messages per second; 0: closed loop */
     double seconds, warmup;
     enum mode mode;
-    bool quiet;
+    bool quiet, spin;
 };
 
 void options_read(struct options *o, int argc, char **argv);

@@ -278,9 +278,9 @@ void pairs_run(const struct options *o)
     start(r);
     begin = now_ns() + (uint64_t)(o->warmup * 1e9);
     turn_until(r, begin);
-    score_begin(&r->score);
+    score_begin(&r->score, &r->pump);
     turn_until(r, begin + (uint64_t)(o->seconds * 1e9));
-    score_end(&r->score);
+    score_end(&r->score, &r->pump);
     r->stopping = true;
     drain(&r->pump);
     print(r);

@@ -21,8 +21,8 @@ struct score {
 };
 
 void score_init(struct score *s, const struct options *o);
-void score_begin(struct score *s);
-void score_end(struct score *s);
+void score_begin(struct score *s, const struct pump *p);
+void score_end(struct score *s, const struct pump *p);
 
 /* A text came to this link: checks who sent it, to whom, what it says and whether it was its turn.
    True: it counts as a delivery. ns: the time it took. */

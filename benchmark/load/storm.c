@@ -176,11 +176,11 @@ void storm_run(const struct options *o)
         l->from = LINK_ALONE;
     }
     open_lanes(r);
-    score_begin(&r->score);
+    score_begin(&r->score, &r->pump);
     for (i = 0; i < ROUNDS; i++) {
         connect_everybody(r);
         close_everybody(r);
     }
-    score_end(&r->score);
+    score_end(&r->score, &r->pump);
     print(r);
 }

@@ -113,6 +113,14 @@ def test_the_generators_command():
                        "--pid", "8", "--rate", "1234"]
 
 
+def test_only_a_generator_with_a_core_of_its_own_never_sleeps():
+    jobs = {job.key: job for job in plan.unique_jobs(rows.rows(rows.FULL))}
+    spinning = {key for key, job in jobs.items() if runs.spins(job, {1})}
+    assert {"pairs.raw", "pairs.v2", "pairs.nats", "fanout-1000.pushca", "growth.raw"} <= spinning
+    assert not spinning & {"latency.raw", "http.pushca", "crowd.quiet", "cores.two", "idle.pushca", "storm.raw"}
+    assert not any(runs.spins(job, set()) for job in jobs.values())
+
+
 def test_what_wrk_says():
     said = "  1 threads and 64 connections\n  150000 requests in 2.00s\nRequests/sec:  75123.45\n"
     assert runs.wrk_figures(said, 1.5, 2) == {
