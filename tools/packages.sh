@@ -1,8 +1,8 @@
 # Sourced by ./run, ./test and ./bench: the Debian packages they need, and how a missing one is installed.
 # (curl is for whoever tries the server that ./run has started.)
 
-build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev libjwt-dev
-    libjansson-dev libyaml-dev libssl-dev curl)
+build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev
+    libyaml-dev libssl-dev curl)
 test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
     python3-websockets python3-yaml jq)
 # Debian may start services of these three; the benchmark runs its own on other ports.

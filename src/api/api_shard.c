@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "flow/frame.h"
 #include "net/sock.h"
+#include "wire/token.h"
 
 enum { REST_LISTENER, WS_LISTENER };
 
@@ -66,6 +67,7 @@ enum err api_open(struct shard *s, int rest_fd, int ws_fd)
 
     api->shard = s;
     api->json = json_new(set->json_depth);
+    api->tokens = tokens_new(&set->key);
     arena_init(&api->arena);
     api->reader = (struct body_reader){&api->arena, &set->body, &api->why};
     fill_limits(api, set);
@@ -99,9 +101,11 @@ void api_close(struct shard *s)
     listener_close(&api->ws_listener);
     frame_unref(api->pong);
     json_free(api->json);
+    tokens_free(api->tokens);
     arena_fini(&api->arena);
     buf_fini(&api->out);
     buf_fini(&api->fields);
+    buf_fini(&api->token);
     mem_free(api->external_url);
     mem_free(api);
     s->api = NULL;

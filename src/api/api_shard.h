@@ -2,8 +2,8 @@
  * api_shard - what the front doors need on one shard: listeners, parser, scratch memory, answers.
  *
  * Owner:   api_open hangs it on shard->api, api_close takes it off.      Thread: the shard's;
- * api_open and api_close also from main while the thread does not run. Scratch: json, arena, out
- * and fields serve one request or command at a time; nothing in them survives the handler.
+ * api_open and api_close also from main while the thread does not run. Scratch: json, arena, and
+ * the bufs serve one request or command at a time; nothing in them survives the handler.
  */
 #pragma once
 #include <stdbool.h>
@@ -22,13 +22,16 @@
 struct api {
     struct shard *shard;
     struct json *json;
+    struct tokens *tokens;
     struct arena arena;
     struct buf out, fields; /* an answer under construction: body, header lines */
+    struct buf token;       /* what goes into it */
     struct problem why;     /* of reader */
     struct body_reader reader;
     struct http_limits rest_limits, door_limits;
     struct http_handler rest, door;
     struct ws_settings ws;
+    struct ws_ops client, visitor; /* kinds of WebSockets */
     struct listener rest_listener, ws_listener;
     struct frame *pong;
     char *external_url; /* owns; the others borrow from it or from the settings */

@@ -39,11 +39,12 @@ void cmd_token(struct cmd *c)
     struct shard *s = c->shard;
     const struct settings *set = s->hub->settings;
     struct identity who = client_identity(c->from->client);
-    struct buf token = {0};
+    struct buf *token = &c->api->token;
 
-    if (token_issue(&set->key, &who, clock_wall_ms() / 1000, set->token_life_s, &s->rand, &token))
+    token->len = 0;
+    if (token_issue(c->api->tokens, &who, clock_wall_ms() / 1000, set->token_life_s, &s->rand,
+                    token))
         cmd_failed(c, BYTES("no token could be made"));
     else
-        answer(c, buf_bytes(&token));
-    buf_fini(&token);
+        answer(c, buf_bytes(token));
 }

@@ -24,30 +24,26 @@ bool open_is_possible(struct shard *s, const char **why)
 static void write_url(struct json_writer *w, const char *name, const char *base,
                       const struct buf *token)
 {
-    struct buf url = {0};
-
-    buf_add(&url, bytes_text(base));
-    buf_add(&url, buf_bytes(token));
-    json_member(w, name, buf_bytes(&url));
-    buf_fini(&url);
+    json_key(w, name);
+    json_text_and(w, bytes_text(base), buf_bytes(token));
 }
 
 /* The three members every connection string comes in, all with one fresh token. */
 static enum err write_urls(struct shard *s, const struct identity *client, struct json_writer *w)
 {
     const struct settings *set = s->hub->settings;
-    const struct api *api = api_of(s);
-    struct buf token = {0};
-    enum err e =
-        token_issue(&set->key, client, clock_wall_ms() / 1000, set->token_life_s, &s->rand, &token);
+    struct api *api = api_of(s);
+    enum err e;
 
-    if (!e) {
-        write_url(w, "externalAdvertisedUrl", api->external_url, &token);
-        write_url(w, "internalAdvertisedUrl", api->internal_url, &token);
-        write_url(w, "browserAdvertisedUrl", api->browser_url, &token);
-    }
-    buf_fini(&token);
-    return e;
+    api->token.len = 0;
+    e = token_issue(api->tokens, client, clock_wall_ms() / 1000, set->token_life_s, &s->rand,
+                    &api->token);
+    if (e)
+        return e;
+    write_url(w, "externalAdvertisedUrl", api->external_url, &api->token);
+    write_url(w, "internalAdvertisedUrl", api->internal_url, &api->token);
+    write_url(w, "browserAdvertisedUrl", api->browser_url, &api->token);
+    return ERR_OK;
 }
 
 static enum err write_addresses(struct shard *s, const struct open_body *b, struct json_writer *w)

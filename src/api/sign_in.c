@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/meter.h"
 #include "flow/frame.h"
+#include "wire/base64url.h"
 
 struct visit {
     struct ws_conn ws;
@@ -24,7 +25,11 @@ static void visitor_closed(struct ws_conn *w)
     mem_free(container_of(w, struct visit, ws));
 }
 
-static const struct ws_ops visitor_ops = {.on_message = visitor_said, .on_closed = visitor_closed};
+void sign_in_init(struct api *api)
+{
+    api->visitor = (struct ws_ops){
+        .settings = &api->ws, .on_message = visitor_said, .on_closed = visitor_closed};
+}
 
 bool sign_in_is_meant(const struct handshake *k)
 {
@@ -32,46 +37,6 @@ bool sign_in_is_meant(const struct handshake *k)
     size_t end = (size_t)(k->last.at - k->path.at);
 
     return end >= before.len && bytes_equal(bytes_of(k->last.at - before.len, before.len), before);
-}
-
-static int digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '-')
-        return 62;
-    return c == '_' ? 63 : -1;
-}
-
-bool base64url_read(struct bytes text, char *out, size_t *len)
-{
-    uint32_t bits = 0;
-    int have = 0;
-    size_t i;
-    int padding;
-
-    for (padding = text.len % 4 == 0 ? 2 : 0; padding > 0 && text.len > 0; padding--) {
-        if (text.at[text.len - 1] == '=')
-            text.len--;
-    }
-    *len = 0;
-    for (i = 0; i < text.len; i++) {
-        int d = digit(text.at[i]);
-
-        if (d < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)d;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[(*len)++] = (char)(bits >> have & 0xff);
-        }
-    }
-    return have < 6 && (bits & ((1U << have) - 1)) == 0;
 }
 
 static bool read_body(struct handshake *k, struct open_body *out)
@@ -97,16 +62,12 @@ static void answer(struct handshake *k, struct bytes json)
     struct shard *s = k->shard;
     struct visit *v = mem_new(struct visit);
     struct buf unread = {0};
-    int fd = http_release(k->conn, &unread);
+    struct conn *c = http_leave(k->conn, &unread);
     struct frame *f;
 
     buf_fini(&unread);
     meter_add(METER_CONNS_WS, -1);
-    if (ws_open(&v->ws, &s->net, fd, k->accept, &api_of(s)->ws, &visitor_ops, &s->rand)) {
-        mem_free(v);
-        gate_leave(&s->hub->sockets);
-        return;
-    }
+    ws_take(&v->ws, c, k->accept, &api_of(s)->visitor, &s->rand);
     ws_server_opened(s);
     f = ws_frame(FRAME_ANSWER, WS_TEXT, json, (struct bytes){0});
     if (ws_push(&v->ws, f) == ERR_OK)

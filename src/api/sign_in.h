@@ -9,16 +9,14 @@
  */
 #pragma once
 #include <stdbool.h>
-#include <stddef.h>
-#include "base/bytes.h"
 
+struct api;
 struct handshake;
+
+void sign_in_init(struct api *api);
 
 /* Is the segment before the last one "sign-in"? */
 bool sign_in_is_meant(const struct handshake *k);
 
 /* Answers k, or refuses it. */
 void sign_in(struct handshake *k);
-
-/* RFC 4648, section 5, padding optional; out has room for text.len. False: not that. */
-bool base64url_read(struct bytes text, char *out, size_t *len);

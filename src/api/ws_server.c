@@ -48,8 +48,6 @@ static void client_closed(struct ws_conn *w)
     ws_server_closed(s);
 }
 
-static const struct ws_ops client_ops = {.on_message = client_said, .on_closed = client_closed};
-
 /* ---- moving in ---- */
 
 static struct arrival *arrival_new(const struct handshake *k, const struct identity *who,
@@ -83,53 +81,68 @@ void arrival_free(struct arrival *a)
     mem_free(a);
 }
 
-/* Takes a. */
-static void move_in(struct shard *s, struct arrival *a)
+/* Its 101 is queued. */
+static void moved_in(struct shard *s, struct ws_conn *w, const struct buf *unread)
 {
-    struct session *session = session_new(s, &a->who, a->hash);
-    struct ws_conn *w = &session->ws;
-    int fd = a->fd;
-
-    a->fd = -1;
-    if (ws_open(w, &s->net, fd, a->accept, &api_of(s)->ws, &client_ops, &s->rand)) {
-        session_free(s, session);
-        gate_leave(&s->hub->sockets);
-    } else {
-        ws_server_opened(s);
-        if (atomic_load(&s->hub->draining)) {
-            ws_close(w, WS_CLOSE_GOING_AWAY, BYTES("the server is going down"), false);
-        } else {
-            ws_feed(w, a->unread.at, a->unread.len);
-        }
-    }
-    arrival_free(a);
+    ws_server_opened(s);
+    if (atomic_load(&s->hub->draining))
+        ws_close(w, WS_CLOSE_GOING_AWAY, BYTES("the server is going down"), false);
+    else
+        ws_feed(w, unread->at, unread->len);
 }
 
 void ws_server_on_adopt(struct shard *s, struct note *n)
 {
     struct arrival *a = n->arrival;
+    struct session *session = session_new(s, &a->who, a->hash);
+    struct ws_conn *w = &session->ws;
+    int fd = a->fd;
 
     n->arrival = NULL;
-    move_in(s, a);
+    a->fd = -1;
+    if (ws_open(w, &s->net, fd, a->accept, &api_of(s)->client, &s->rand)) {
+        session_free(s, session);
+        gate_leave(&s->hub->sockets);
+    } else {
+        moved_in(s, w, &a->unread);
+    }
+    arrival_free(a);
+}
+
+/* At home already: the conn stays where it is. */
+static void stay(struct handshake *k, const struct identity *who, uint64_t hash)
+{
+    struct shard *s = k->shard;
+    struct session *session = session_new(s, who, hash);
+    struct buf unread = {0};
+    struct conn *c = http_leave(k->conn, &unread);
+
+    ws_take(&session->ws, c, k->accept, &api_of(s)->client, &s->rand);
+    moved_in(s, &session->ws, &unread);
+    buf_fini(&unread);
+}
+
+static void travel(struct handshake *k, const struct identity *who, uint64_t hash,
+                   const struct shard *home)
+{
+    struct arrival *a = arrival_new(k, who, hash);
+    struct note *n = note_new(k->shard, NOTE_ADOPT);
+
+    a->fd = http_release(k->conn, &a->unread);
+    n->arrival = a;
+    shard_post(k->shard, home->number, n, sizeof(*a) + a->unread.len);
 }
 
 static void send_home(struct handshake *k, const struct identity *who)
 {
-    struct shard *s = k->shard;
-    uint64_t hash = identity_hash(&s->hub->key, who);
-    struct shard *home = hub_home(s->hub, hash);
-    struct arrival *a = arrival_new(k, who, hash);
-    struct note *n;
+    uint64_t hash = identity_hash(&k->shard->hub->key, who);
+    const struct shard *home = hub_home(k->shard->hub, hash);
 
-    a->fd = http_release(k->conn, &a->unread);
     meter_add(METER_CONNS_WS, -1);
-    if (home == s) {
-        move_in(s, a);
-        return;
-    }
-    n = note_new(s, NOTE_ADOPT);
-    n->arrival = a;
-    shard_post(s, home->number, n, sizeof(*a) + a->unread.len);
+    if (home == k->shard)
+        stay(k, who, hash);
+    else
+        travel(k, who, hash, home);
 }
 
 /* ---- the door ---- */
@@ -235,8 +248,8 @@ static void check_token(struct handshake *k)
     struct identity who;
     struct bytes token;
 
-    if (!find_token(k, &token) || token_check(&set->key, token, clock_wall_ms() / 1000,
-                                              set->body.dimension_bytes, &api->arena, &who)) {
+    if (!find_token(k, &token) ||
+        token_check(api->tokens, token, clock_wall_ms() / 1000, set->body.dimension_bytes, &who)) {
         ws_server_refuse(k, 401,
                          "the last segment of the path is not a valid token: ask "
                          "/open-connection for a new one");
@@ -285,6 +298,9 @@ void ws_server_init(struct api *api)
                                       .on_request = on_request,
                                       .on_error = on_error,
                                       .on_closed = on_closed};
+    api->client = (struct ws_ops){
+        .settings = &api->ws, .on_message = client_said, .on_closed = client_closed};
+    sign_in_init(api);
 }
 
 void ws_server_on_accept(struct listener *l, int fd)

@@ -3,7 +3,8 @@
  * the client's home shard, and what happens to a client's socket there.
  *
  *   accept -> upgrade? -> Origin -> path -> sign-in: answered here (sign_in.h)
- *                                        \-> token -> gate sockets -> NOTE_ADOPT -> home -> 101
+ *                                        \-> token -> gate sockets -> at home: 101
+ *                                                                   \-> NOTE_ADOPT -> home: 101
  *
  * A place in the gate `sockets` travels with the arrival and is left when the socket has closed.
  * Owner:   its state is in struct api.      Thread: the shard's.

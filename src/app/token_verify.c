@@ -1,7 +1,6 @@
 #include "app/token_verify.h"
 
 #include <string.h>
-#include "base/arena.h"
 #include "base/clock.h"
 
 enum { TOKEN_MAX = 65536 };
@@ -33,18 +32,18 @@ int token_verify_run(const struct token_key *key, size_t dimension_bytes, FILE *
     size_t len = fread(text, 1, sizeof(text), in);
     struct bytes token = trim(bytes_of(text, len));
     struct identity client;
-    struct arena arena;
+    struct tokens *tokens;
     enum err e;
 
     if (ferror(in) || token.len == 0) {
         fputs("pushca: expected a token on standard input\n", stderr);
         return 2;
     }
-    arena_init(&arena);
+    tokens = tokens_new(key);
     e = len > TOKEN_MAX
             ? ERR_BAD
-            : token_check(key, token, clock_wall_ms() / 1000, dimension_bytes, &arena, &client);
-    arena_fini(&arena);
+            : token_check(tokens, token, clock_wall_ms() / 1000, dimension_bytes, &client);
+    tokens_free(tokens);
     fprintf(out, "%s\n", verdict_of(e));
     return e ? 1 : 0;
 }

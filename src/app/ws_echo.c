@@ -40,6 +40,7 @@ struct echo {
     struct http_limits http;
     struct http_handler handler;
     struct ws_settings ws;
+    struct ws_ops ws_ops;
     int signal_fd;
     bool stopping;
 };
@@ -63,8 +64,6 @@ static void ws_on_closed(struct ws_conn *w)
     mem_free(w);
 }
 
-static const struct ws_ops ws_ops = {.on_message = ws_on_message, .on_closed = ws_on_closed};
-
 static void refuse(struct http_conn *h, const struct http1_bad *bad)
 {
     struct http_answer a = {
@@ -83,20 +82,18 @@ static void http_on_request(struct http_conn *h, const struct http1_request *r, 
     char accept[WS_ACCEPT_TEXT + 1];
     struct buf unread = {0};
     struct http1_bad bad;
+    struct conn *c;
     struct ws_conn *w;
-    int fd;
 
     (void)body;
     if (!upgrade_check(r, accept, &bad)) {
         refuse(h, &bad);
         return;
     }
-    fd = http_release(h, &unread);
+    c = http_leave(h, &unread);
     w = mem_new(struct ws_conn);
-    if (ws_open(w, &e->net, fd, accept, &e->ws, &ws_ops, &e->rand))
-        mem_free(w);
-    else
-        ws_feed(w, unread.at, unread.len);
+    ws_take(w, c, accept, &e->ws_ops, &e->rand);
+    ws_feed(w, unread.at, unread.len);
     buf_fini(&unread);
 }
 
@@ -174,6 +171,7 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
     e->ws =
         (struct ws_settings){set->ws, set->ping_interval_ms, set->pong_wait_ms, set->memory_bytes};
+    e->ws_ops = (struct ws_ops){&e->ws, ws_on_message, ws_on_closed};
     rand_init(&e->rand);
     err = sock_listen(o->address ? o->address : set->address, o->port, false, &fd);
     if (err)

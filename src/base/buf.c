@@ -42,6 +42,18 @@ void buf_add_char(struct buf *b, char c)
     b->len++;
 }
 
+void buf_add_number(struct buf *b, uint64_t n)
+{
+    char text[20]; /* digits of the largest */
+    size_t at = sizeof(text);
+
+    do {
+        text[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    buf_add(b, bytes_of(text + at, sizeof(text) - at));
+}
+
 void buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;

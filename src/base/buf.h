@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 #include "base/bytes.h"
 
 struct buf {
@@ -20,6 +21,7 @@ char *buf_reserve(struct buf *b, size_t n) __attribute__((returns_nonnull));
 
 void buf_add(struct buf *b, struct bytes more);
 void buf_add_char(struct buf *b, char c);
+void buf_add_number(struct buf *b, uint64_t n); /* in decimal */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Forgets the first n bytes, moving the rest down. */

@@ -7,14 +7,12 @@ static char lower(char c)
     return c;
 }
 
-bool bytes_equal_nocase(struct bytes a, struct bytes b)
+bool bytes_same_letters(const char *a, const char *b, size_t len)
 {
     size_t i;
 
-    if (a.len != b.len)
-        return false;
-    for (i = 0; i < a.len; i++)
-        if (lower(a.at[i]) != lower(b.at[i]))
+    for (i = 0; i < len; i++)
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
             return false;
     return true;
 }
@@ -35,9 +33,23 @@ struct bytes bytes_trim(struct bytes b)
     return b;
 }
 
+/* Separators are of one byte or two, and their first byte is rare: memmem would do more than is
+   needed. */
+static const char *find(struct bytes b, struct bytes what)
+{
+    while (b.len >= what.len) {
+        const char *at = memchr(b.at, what.at[0], b.len - what.len + 1);
+
+        if (!at || memcmp(at, what.at, what.len) == 0)
+            return at;
+        b = bytes_of(at + 1, b.len - (size_t)(at + 1 - b.at));
+    }
+    return NULL;
+}
+
 bool bytes_cut(struct bytes b, struct bytes separator, struct bytes *head, struct bytes *tail)
 {
-    const char *at = b.len ? memmem(b.at, b.len, separator.at, separator.len) : NULL;
+    const char *at = find(b, separator);
 
     if (!at) {
         *head = b;

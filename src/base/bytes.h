@@ -37,8 +37,13 @@ static inline bool bytes_starts(struct bytes b, struct bytes prefix)
     return b.len >= prefix.len && (prefix.len == 0 || memcmp(b.at, prefix.at, prefix.len) == 0);
 }
 
+bool bytes_same_letters(const char *a, const char *b, size_t len); /* of bytes_equal_nocase */
+
 /* ASCII letters compare without case; all other bytes exactly (RFC 9110, section 5.1). */
-bool bytes_equal_nocase(struct bytes a, struct bytes b);
+static inline bool bytes_equal_nocase(struct bytes a, struct bytes b)
+{
+    return a.len == b.len && bytes_same_letters(a.at, b.at, a.len);
+}
 
 /* Without the spaces and tabs at both ends. */
 struct bytes bytes_trim(struct bytes b);

@@ -14,6 +14,7 @@ enum {
     BULK_MOST = 128,
     WRITE_BYTES = 64 * 1024, /* to one socket in one turn */
     WRITE_FRAMES = 64,
+    SCRATCH_BYTES = 1024,
     BEHIND_MS = 1000, /* blocked this long: not keeping up */
 };
 
@@ -23,6 +24,7 @@ void net_init(struct net *n, struct loop *loop, const struct net_limits *limits)
 {
     *n = (struct net){.loop = loop, .limits = limits, .bulk_budget = BULK_LEAST};
     n->read_buffer = mem_alloc(NET_READ_BYTES + NET_READ_PADDING);
+    (void)buf_reserve(&n->scratch.head, SCRATCH_BYTES);
     list_init(&n->free);
     list_init(&n->dirty);
     list_init(&n->bulk);
@@ -38,6 +40,7 @@ void net_fini(struct net *n)
         mem_free(n->blocks.at[i]);
     vec_fini(&n->blocks);
     mem_free(n->read_buffer);
+    buf_fini(&n->scratch.head);
 }
 
 static struct conn *slot_at(struct net *n, uint32_t slot)
@@ -183,6 +186,11 @@ void conn_arm(struct conn *c, int64_t due_ms)
         arm(c, due_ms);
 }
 
+int64_t conn_due(const struct conn *c)
+{
+    return c->due_ms;
+}
+
 void conn_read(struct conn *c, bool on)
 {
     if (c->state == CONN_OPEN)
@@ -293,6 +301,16 @@ int conn_release(struct conn *c)
     return fd;
 }
 
+void conn_become(struct conn *c, const struct conn_ops *ops, void *user)
+{
+    CHECK(c->state == CONN_OPEN && c->out.len == 0);
+    c->ops = ops;
+    c->user = user;
+    c->eof = false;
+    watch(c, false, false, c->out_on);
+    arm(c, 0);
+}
+
 void net_bury(struct net *n)
 {
     struct list *link;
@@ -301,7 +319,6 @@ void net_bury(struct net *n)
         struct conn *c = container_of(link, struct conn, link);
 
         if (c->fd >= 0) {
-            poll_remove(&n->loop->poll, c->fd);
             sock_close(c->fd);
             c->ops->on_closed(c);
         }
@@ -329,9 +346,10 @@ static void read_end(struct conn *c)
         conn_close(c, CONN_END_PEER);
         return;
     }
-    watch(c, true, c->paused, c->out_on);
     if (c->state == CONN_OPEN)
         c->ops->on_bytes(c, NULL, 0);
+    if (c->state != CONN_DEAD) /* mostly it is by now: then a change would be for nothing */
+        watch(c, true, c->paused, c->out_on);
 }
 
 static void read_some(struct conn *c)

@@ -21,6 +21,7 @@
 #include "flow/loop.h"
 #include "net/limits.h"
 #include "net/outq.h"
+#include "net/scratch.h"
 
 struct conn;
 struct frame;
@@ -68,6 +69,7 @@ struct net {
     struct loop *loop;
     const struct net_limits *limits;
     char *read_buffer;
+    struct scratch scratch;
     struct vec blocks; /* slabs of conns; slot number -> block, place */
     struct list free, dead;
     struct list dirty, bulk; /* have something to write; bulk: only copies of what many get */
@@ -95,7 +97,6 @@ MUST_USE enum err conn_open(struct net *n, int fd, const struct conn_ops *ops, v
 
 struct conn_id conn_name(const struct conn *c);
 struct conn *conn_find(struct net *n, struct conn_id id); /* null: gone */
-
 bool conn_is_open(const struct conn *c);
 
 /* It will be pushed to or written soon. */
@@ -135,12 +136,15 @@ void conn_push_last(struct conn *c, struct frame *f);
 
 /* on_timer at due_ms (0: never). One deadline a conn; the newest counts. */
 void conn_arm(struct conn *c, int64_t due_ms);
+int64_t conn_due(const struct conn *c); /* that deadline, if it has not come yet */
 
-/* Reading off or on, at the protocol's wish. */
-void conn_read(struct conn *c, bool on);
+void conn_read(struct conn *c, bool on); /* reading off or on, at the protocol's wish */
 
 void conn_finish(struct conn *c);                   /* flush, FIN, linger, close */
 void conn_close(struct conn *c, enum conn_end why); /* now; what is queued is dropped */
 
-/* Gives the descriptor away: the conn is buried without on_closed. Its queue must be empty. */
+/* Both for a conn whose queue is empty, and without on_closed. To become: another protocol's from
+   now on, reading on, no deadline, an end of input seen already is seen again. To release: the
+   descriptor is given away, the conn is buried. */
+void conn_become(struct conn *c, const struct conn_ops *ops, void *user);
 int conn_release(struct conn *c);

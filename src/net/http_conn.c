@@ -1,5 +1,6 @@
 #include "net/http_conn.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 #include "base/check.h"
@@ -23,12 +24,16 @@ enum { PAUSE_MS = 20, KEPT_ANYWAY = 65536 };
 _Static_assert((int)NET_READ_PADDING >= (int)JSON_PADDING,
                "bodies are parsed where they were read");
 
+/* Header fields for which a pass needs no allocation: more than the default limit. */
+enum { FEW_FIELDS = 128 };
+
 /* One look at what has arrived. Views point into the read buffer or into `in`. */
 struct pass {
     struct http1_field *fields;
     struct http1_request request; /* when has_request */
     struct bytes head;            /* of the request under way */
     bool has_request, is_new_head, is_new_body, wants_continue;
+    struct http1_field few[FEW_FIELDS]; /* last: it is never cleared */
 };
 
 static void on_bytes(struct conn *c, char *at, size_t len);
@@ -49,12 +54,16 @@ struct http_conn *http_of(struct conn *c)
 
 static void pass_init(struct pass *p, const struct http_conn *h)
 {
-    *p = (struct pass){.fields = mem_alloc((h->limits->head.fields + 1) * sizeof(*p->fields))};
+    size_t fields = h->limits->head.fields + 1;
+
+    memset(p, 0, offsetof(struct pass, few));
+    p->fields = fields <= FEW_FIELDS ? p->few : mem_alloc(fields * sizeof(*p->fields));
 }
 
 static void pass_fini(struct pass *p)
 {
-    mem_free(p->fields);
+    if (p->fields != p->few)
+        mem_free(p->fields);
 }
 
 /* No more requests: what was answered still leaves, then the connection ends. */
@@ -482,7 +491,7 @@ enum err http_open(struct net *n, int fd, const struct http_limits *limits,
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7), made once a second. */
-static struct bytes date_now(struct http_conn *h)
+static struct bytes date_now(struct scratch *s)
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -491,16 +500,16 @@ static struct bytes date_now(struct http_conn *h)
     struct buf text = {0};
     struct tm t;
 
-    if (second != h->date_s && gmtime_r(&second, &t)) {
+    if (second != s->date_s && gmtime_r(&second, &t)) {
         buf_printf(&text, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[t.tm_wday], t.tm_mday,
                    months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
-        if (text.len < sizeof(h->date))
-            memcpy(h->date, text.at, text.len);
-        h->date[sizeof(h->date) - 1] = '\0';
-        h->date_s = second;
+        if (text.len < sizeof(s->date))
+            memcpy(s->date, text.at, text.len);
+        s->date[sizeof(s->date) - 1] = '\0';
+        s->date_s = second;
         buf_fini(&text);
     }
-    return bytes_text(h->date);
+    return bytes_text(s->date);
 }
 
 static bool has_body(const struct http_answer *a)
@@ -511,26 +520,26 @@ static bool has_body(const struct http_answer *a)
 static struct frame *answer_frame(struct http_conn *h, const struct http_answer *a)
 {
     struct bytes body = has_body(a) && !h->is_head ? a->body : (struct bytes){NULL, 0};
-    struct buf head = {0};
+    struct buf *head = &h->conn->net->scratch.head;
     struct frame *f;
 
-    http1_write_status(&head, a->status);
-    http1_write_field(&head, BYTES("Date"), date_now(h));
+    head->len = 0;
+    http1_write_status(head, a->status);
+    http1_write_field(head, BYTES("Date"), date_now(&h->conn->net->scratch));
     if (h->last)
-        http1_write_field(&head, BYTES("Connection"), BYTES("close"));
+        http1_write_field(head, BYTES("Connection"), BYTES("close"));
     else if (h->minor_zero)
-        http1_write_field(&head, BYTES("Connection"), BYTES("keep-alive"));
+        http1_write_field(head, BYTES("Connection"), BYTES("keep-alive"));
     if (a->type)
-        http1_write_field(&head, BYTES("Content-Type"), bytes_text(a->type));
-    buf_add(&head, a->fields);
+        http1_write_field(head, BYTES("Content-Type"), bytes_text(a->type));
+    buf_add(head, a->fields);
     if (has_body(a))
-        http1_write_number(&head, BYTES("Content-Length"), a->body.len);
-    http1_write_end(&head);
-    f = frame_new(FRAME_ANSWER, head.len + body.len);
-    memcpy(f->at, head.at, head.len);
+        http1_write_number(head, BYTES("Content-Length"), a->body.len);
+    http1_write_end(head);
+    f = frame_new(FRAME_ANSWER, head->len + body.len);
+    memcpy(f->at, head->at, head->len);
     if (body.len)
-        memcpy(f->at + head.len, body.at, body.len);
-    buf_fini(&head);
+        memcpy(f->at + head->len, body.at, body.len);
     return f;
 }
 
@@ -548,12 +557,16 @@ static void count_answer(int status)
    so that the handler is not called from inside its own call. */
 static void resume(struct http_conn *h)
 {
-    struct pass p = {.is_new_head = true};
+    struct pass p;
 
-    if (h->in.len > 0)
+    if (h->in.len > 0) {
         pause_until(h, 1); /* long ago: in this very turn */
-    else
-        settle(h, &p);
+        return;
+    }
+    pass_init(&p, h);
+    p.is_new_head = true;
+    settle(h, &p);
+    pass_fini(&p);
 }
 
 void http_answer(struct http_conn *h, const struct http_answer *a)
@@ -584,12 +597,17 @@ void http_end(struct http_conn *h)
         end(h);
 }
 
-int http_release(struct http_conn *h, struct buf *unread)
+struct conn *http_leave(struct http_conn *h, struct buf *unread)
 {
     CHECK(h->running && h->state == HTTP_ANSWER);
     if (h->rest.len > 0)
         buf_add(unread, h->rest);
     h->state = HTTP_ENDED;
     h->released = true;
-    return conn_release(h->conn);
+    return h->conn;
+}
+
+int http_release(struct http_conn *h, struct buf *unread)
+{
+    return conn_release(http_leave(h, unread));
 }

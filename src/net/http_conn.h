@@ -32,7 +32,7 @@ struct http_conn;
 
 struct http_handler {
     void *context; /* for the handler's own use */
-    /* A whole request. Answer now or later by http_answer, or http_release the socket. JSON_PADDING
+    /* A whole request. Answer now or later by http_answer, http_leave or http_release. JSON_PADDING
        bytes are readable behind body. Everything is borrowed until return. */
     void (*on_request)(struct http_conn *h, const struct http1_request *r, struct bytes body);
     /* Answer by http_answer with this status; the connection ends after it. r is null when the
@@ -40,7 +40,7 @@ struct http_handler {
     void (*on_error)(struct http_conn *h, const struct http1_request *r, int status,
                      const char *why);
     /* The connection is about to be freed; an answer is no longer wanted. Once for every
-       http_open, but not after http_release. */
+       http_open, but not after http_leave and http_release. */
     void (*on_closed)(struct http_conn *h);
 };
 
@@ -59,8 +59,6 @@ struct http_conn {
     bool chunked, keep_alive, is_head, minor_zero, last, released, running;
     bool eof, first;   /* the peer sent its last byte; first_ms still counts */
     struct bytes rest; /* behind the request being handled */
-    int64_t date_s;    /* the second that date tells */
-    char date[32];     /* value of the Date field */
 };
 
 struct http_answer {
@@ -82,8 +80,12 @@ void http_answer(struct http_conn *h, const struct http_answer *a);
 /* From now on every answer ends its connection: for drain. An idle one is closed at once. */
 void http_end(struct http_conn *h);
 
-/* Inside on_request: gives the socket away, and the bytes behind the request (appended to unread).
-   Only for a request with an Upgrade field: it is handed out when all earlier answers have left. */
+/* Inside on_request: leaves the conn to another protocol, which conn_become at once, and the bytes
+   behind the request (appended to unread). Only for a request with an Upgrade field: it is handed
+   out when all earlier answers have left. */
+struct conn *http_leave(struct http_conn *h, struct buf *unread);
+
+/* The same for the bare socket, which goes to another thread. */
 int http_release(struct http_conn *h, struct buf *unread);
 
 /* The http_conn behind a conn, or null when it speaks something else by now. */

@@ -13,18 +13,18 @@
 #include "base/err.h"
 
 /* Listening, non-blocking, close-on-exec. address: IPv4 or IPv6 literal. port 0: any free one.
-   shared: several sockets may share the port (SO_REUSEPORT). ERR_BUSY: in use; ERR_DENIED; ERR_BAD:
-   not an address. */
+   shared: several sockets may share the port (SO_REUSEPORT). What it accepts has no Nagle and at
+   most 16 KiB unsent in the kernel, so that we, not it, hold a slow receiver's queue. ERR_BUSY: in
+   use; ERR_DENIED; ERR_BAD: not an address. */
 MUST_USE enum err sock_listen(const char *address, uint16_t port, bool shared, int *out);
 uint16_t sock_port(int fd);
 
-/* Non-blocking, no Nagle, at most 16 KiB unsent in the kernel so that we, not it, hold a slow
-   receiver's queue. */
+/* Non-blocking, close-on-exec. */
 MUST_USE enum err sock_accept(int listener, int *out);
 
 /* ERR_OK with *got > 0, or an error; end of input is ERR_GONE. */
 MUST_USE enum err sock_read(int fd, void *at, size_t len, size_t *got);
 MUST_USE enum err sock_write(int fd, const struct iovec *iov, int count, size_t *sent);
 
-void sock_shut(int fd); /* no more output: FIN */
-void sock_close(int fd);
+void sock_shut(int fd);  /* no more output: FIN */
+void sock_close(int fd); /* a poll that watches it forgets it */

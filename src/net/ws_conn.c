@@ -8,6 +8,9 @@
 /* Bytes of an incomplete message that a socket may keep whatever the memory budget says. */
 enum { KEPT_ANYWAY = 65536 };
 
+/* So far apart are the moments for pings, and there are at least so many in an interval. */
+enum { PING_APART_MS = 100, PING_MOMENTS = 200 };
+
 static void on_bytes(struct conn *c, char *at, size_t len);
 static void on_timer(struct conn *c);
 static void on_stalled(struct conn *c);
@@ -136,7 +139,7 @@ static void on_violation(struct ws_conn *w, uint16_t code)
 /* Many long messages on their way at once: none of them alone is over a limit. */
 static bool keeps_too_much(const struct ws_conn *w)
 {
-    int64_t budget = w->settings->memory_bytes;
+    int64_t budget = w->ops->settings->memory_bytes;
 
     return budget > 0 && ws_reader_kept(&w->reader) > KEPT_ANYWAY && mem_held() > budget;
 }
@@ -160,7 +163,7 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
     uint16_t code;
 
     while (conn_is_open(w->conn)) {
-        switch (ws_read(&w->reader, &w->settings->limits, &at, &len, &m, &code)) {
+        switch (ws_read(&w->reader, &w->ops->settings->limits, &at, &len, &m, &code)) {
         case WS_MORE:
             if (keeps_too_much(w))
                 refuse_more(w);
@@ -175,6 +178,32 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
     }
 }
 
+/* Pings gather at common moments: a turn that sends forty costs little more than one that sends
+   one, because most of the price is waking up and finding everything out of the cache. */
+static void arm_ping(struct ws_conn *w, int64_t wait_ms)
+{
+    int64_t now = now_ms(w), apart = w->ops->settings->ping_interval_ms / PING_MOMENTS + 1, due;
+
+    if (apart > PING_APART_MS)
+        apart = PING_APART_MS;
+    due = (now + wait_ms + apart / 2) / apart * apart;
+    if (due <= now)
+        due = (now / apart + 1) * apart;
+    conn_arm(w->conn, due);
+}
+
+/* A sign of life. It ends the wait for a pong at once, not when that is over: the timer then runs
+   once for each ping. */
+static void hear(struct ws_conn *w)
+{
+    const struct ws_settings *set = w->ops->settings;
+
+    if (!w->awaiting_pong || w->closing)
+        return;
+    w->awaiting_pong = false;
+    arm_ping(w, conn_due(w->conn) - set->pong_wait_ms + set->ping_interval_ms - now_ms(w));
+}
+
 void ws_feed(struct ws_conn *w, char *at, size_t len)
 {
     char *copy;
@@ -185,7 +214,7 @@ void ws_feed(struct ws_conn *w, char *at, size_t len)
      */
     copy = mem_alloc(len + WS_PADDING);
     memcpy(copy, at, len);
-    w->heard = true;
+    hear(w);
     read_messages(w, copy, len);
     mem_free(copy);
 }
@@ -194,7 +223,7 @@ static void on_bytes(struct conn *c, char *at, size_t len)
 {
     struct ws_conn *w = c->user;
 
-    w->heard = true;
+    hear(w);
     if (len > 0)
         read_messages(w, at, len);
     else if (w->closing)
@@ -203,18 +232,12 @@ static void on_bytes(struct conn *c, char *at, size_t len)
         conn_close(c, CONN_END_PEER);
 }
 
-static void arm_ping(struct ws_conn *w, int64_t wait_ms)
-{
-    conn_arm(w->conn, now_ms(w) + (wait_ms > 0 ? wait_ms : 1));
-}
-
 static void ping(struct ws_conn *w)
 {
     struct bytes nothing = {NULL, 0};
 
-    w->heard = false;
     w->awaiting_pong = true;
-    conn_arm(w->conn, now_ms(w) + w->settings->pong_wait_ms);
+    conn_arm(w->conn, now_ms(w) + w->ops->settings->pong_wait_ms);
     push_own(w, ws_frame(FRAME_ANSWER, WS_PING, nothing, nothing));
 }
 
@@ -230,14 +253,14 @@ static void on_timer(struct conn *c)
         conn_finish(c);
     } else if (w->awaiting_pong) {
         w->awaiting_pong = false;
-        if (w->heard || behind) {
-            arm_ping(w, w->settings->ping_interval_ms - w->settings->pong_wait_ms);
+        if (behind) {
+            arm_ping(w, w->ops->settings->ping_interval_ms - w->ops->settings->pong_wait_ms);
         } else {
             meter_add(METER_CLOSED_SILENT, 1);
             conn_close(c, CONN_END_STALLED);
         }
     } else if (behind) {
-        arm_ping(w, w->settings->ping_interval_ms);
+        arm_ping(w, w->ops->settings->ping_interval_ms);
     } else {
         ping(w);
     }
@@ -261,22 +284,33 @@ static void on_closed(struct conn *c)
     w->ops->on_closed(w);
 }
 
-/* long: seven parameters, the parts of a socket that only its caller can bring together. */
-/* NOLINTNEXTLINE(readability-function-size) */
-enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
-                 const struct ws_settings *settings, const struct ws_ops *ops, struct rand *rand)
+/* The conn is ours; rand spreads the first ping. */
+static void begin(struct ws_conn *w, const char *accept, struct rand *rand)
 {
-    struct buf answer = {0};
+    struct frame *f = frame_new(FRAME_ANSWER, UPGRADE_TEXT);
+
+    ws_reader_init(&w->reader);
+    arm_ping(w, 1 + (int64_t)rand_below(rand, (uint64_t)w->ops->settings->ping_interval_ms));
+    upgrade_write(f->at, accept);
+    push_own(w, f);
+}
+
+void ws_take(struct ws_conn *w, struct conn *c, const char *accept, const struct ws_ops *ops,
+             struct rand *rand)
+{
+    *w = (struct ws_conn){.conn = c, .ops = ops};
+    conn_become(c, &ops_of_ws, w);
+    begin(w, accept, rand);
+}
+
+enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
+                 const struct ws_ops *ops, struct rand *rand)
+{
     enum err e;
 
-    *w = (struct ws_conn){.ops = ops, .settings = settings};
+    *w = (struct ws_conn){.ops = ops};
     e = conn_open(n, fd, &ops_of_ws, w, &w->conn);
-    if (e)
-        return e;
-    ws_reader_init(&w->reader);
-    upgrade_write(&answer, accept);
-    arm_ping(w, 1 + (int64_t)rand_below(rand, (uint64_t)settings->ping_interval_ms));
-    push_own(w, frame_of(answer.at, answer.len));
-    buf_fini(&answer);
-    return ERR_OK;
+    if (!e)
+        begin(w, accept, rand);
+    return e;
 }

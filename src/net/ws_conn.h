@@ -18,32 +18,36 @@
 
 struct ws_conn;
 
-struct ws_ops {
-    void (*on_message)(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload);
-    /* The session may free itself; w is not used afterwards. */
-    void (*on_closed)(struct ws_conn *w);
-};
-
 struct ws_settings {
     struct ws_limits limits;
     int64_t ping_interval_ms, pong_wait_ms;
     int64_t memory_bytes; /* of the process; over it long incomplete messages end in 1013. 0: any */
 };
 
+/* A kind of WebSocket. */
+struct ws_ops {
+    const struct ws_settings *settings;
+    void (*on_message)(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload);
+    /* The session may free itself; w is not used afterwards. */
+    void (*on_closed)(struct ws_conn *w);
+};
+
 struct ws_conn {
     struct conn *conn;
     const struct ws_ops *ops;
-    const struct ws_settings *settings;
     /* private to ws_conn.c */
     struct ws_reader reader;
-    bool closing, heard, awaiting_pong;
+    bool closing, awaiting_pong; /* a pong, or any other sign of life */
 };
 
 /* Takes fd, answers 101 with accept. rand spreads the first ping.
    ERR_*: as conn_open; fd is then closed. */
 MUST_USE enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
-                          const struct ws_settings *settings, const struct ws_ops *ops,
-                          struct rand *rand);
+                          const struct ws_ops *ops, struct rand *rand);
+
+/* The same for a conn that spoke another protocol until now, which is done with it. */
+void ws_take(struct ws_conn *w, struct conn *c, const char *accept, const struct ws_ops *ops,
+             struct rand *rand);
 
 /* Feeds bytes that arrived with the handshake. May end in on_message, ws_close. */
 void ws_feed(struct ws_conn *w, char *at, size_t len);
@@ -60,7 +64,7 @@ bool ws_is_open(const struct ws_conn *w);
 /* Asked for a sign of life, and nothing has come since. */
 static inline bool ws_is_in_doubt(const struct ws_conn *w)
 {
-    return w->awaiting_pong && !w->heard;
+    return w->awaiting_pong;
 }
 
 /* Starts the close handshake; what was not begun is dropped when `now`, else flushed first. */

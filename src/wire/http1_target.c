@@ -81,9 +81,12 @@ bool http1_read_target(struct http1_request *r, struct http1_bad *bad)
 
 bool http1_decode_path(struct bytes path, char *out, size_t *len)
 {
-    size_t n = 0;
+    const char *escape = path.len ? memchr(path.at, '%', path.len) : NULL;
+    size_t n = escape ? (size_t)(escape - path.at) : path.len;
 
-    for (size_t i = 0; i < path.len; i++) {
+    if (n)
+        memcpy(out, path.at, n);
+    for (size_t i = n; i < path.len; i++) {
         int high, low;
 
         if (path.at[i] != '%') {

@@ -1,7 +1,5 @@
 #include "wire/http1.h"
 
-#include <inttypes.h>
-
 const char *http1_reason(int status)
 {
     static const struct {
@@ -49,7 +47,11 @@ const char *http1_reason(int status)
 
 void http1_write_status(struct buf *out, int status)
 {
-    buf_printf(out, "HTTP/1.1 %d %s\r\n", status, http1_reason(status));
+    buf_add(out, BYTES("HTTP/1.1 "));
+    buf_add_number(out, (uint64_t)status);
+    buf_add_char(out, ' ');
+    buf_add(out, bytes_text(http1_reason(status)));
+    buf_add(out, BYTES("\r\n"));
 }
 
 void http1_write_field(struct buf *out, struct bytes name, struct bytes value)
@@ -63,7 +65,9 @@ void http1_write_field(struct buf *out, struct bytes name, struct bytes value)
 void http1_write_number(struct buf *out, struct bytes name, uint64_t value)
 {
     buf_add(out, name);
-    buf_printf(out, ": %" PRIu64 "\r\n", value);
+    buf_add(out, BYTES(": "));
+    buf_add_number(out, value);
+    buf_add(out, BYTES("\r\n"));
 }
 
 void http1_write_end(struct buf *out)

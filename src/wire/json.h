@@ -52,10 +52,8 @@ enum json_type json_type(struct json_value v);
 /* "string" for JSON_STRING: for messages. */
 const char *json_type_name(enum json_type t);
 
-bool json_bool(struct json_value v); /* of JSON_BOOL */
-/* Of JSON_STRING, unescaped; zeros possible. Its linker name is another one because libjansson,
-   which libjwt brings into the process, has a json_string too. */
-struct bytes json_string(struct json_value v) __asm__("pushca_json_string");
+bool json_bool(struct json_value v);              /* of JSON_BOOL */
+struct bytes json_string(struct json_value v);    /* of JSON_STRING, unescaped; zeros possible */
 bool json_int(struct json_value v, int64_t *out); /* false: not a whole number that fits */
 
 /* Looks up count members at once, one pass; absent ones come out as {0}; others are ignored. What

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 struct json_writer json_writer(struct buf *out)
 {
@@ -83,28 +84,56 @@ static void add_escape(struct buf *out, unsigned char c, char letter)
     }
 }
 
-/* Runs of plain bytes are added whole. An escaped '@' does not count as one for the next. */
-static void add_string(struct buf *out, struct bytes text)
+/* Nonzero where a byte of eight is zero; a byte above such a one may be taken for zero too. */
+static uint64_t zero_bytes(uint64_t eight)
 {
-    size_t run = 0;
+    return (eight - 0x0101010101010101) & ~eight & 0x8080808080808080;
+}
+
+/* Does a byte of these eight need a look: a control, a quote, a backslash, an '@'? */
+static bool needs_look(const char *at)
+{
+    uint64_t eight;
+
+    memcpy(&eight, at, sizeof(eight));
+    return (zero_bytes(eight & 0xe0e0e0e0e0e0e0e0) | zero_bytes(eight ^ 0x2222222222222222) |
+            zero_bytes(eight ^ 0x5c5c5c5c5c5c5c5c) | zero_bytes(eight ^ 0x4040404040404040)) != 0;
+}
+
+/* Runs of plain bytes are added whole. An escaped '@' does not count as one for the next. */
+static void add_escaped(struct buf *out, struct bytes text)
+{
+    size_t run = 0, i = 0;
     bool after_at = false;
 
-    buf_add_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
+    while (i < text.len) {
         unsigned char c = (unsigned char)text.at[i];
-        char letter = escape_letter(c);
+        char letter;
 
+        if (text.len - i >= sizeof(uint64_t) && !needs_look(text.at + i)) {
+            after_at = false;
+            i += sizeof(uint64_t);
+            continue;
+        }
+        letter = escape_letter(c);
         if (after_at && c == '@')
             letter = 'u';
         after_at = c == '@' && !letter;
-        if (!letter)
-            continue;
-        buf_add(out, bytes_of(text.at + run, i - run));
-        add_escape(out, c, letter);
-        run = i + 1;
+        if (letter) {
+            buf_add(out, bytes_of(text.at + run, i - run));
+            add_escape(out, c, letter);
+            run = i + 1;
+        }
+        i++;
     }
     if (text.len)
         buf_add(out, bytes_of(text.at + run, text.len - run));
+}
+
+static void add_string(struct buf *out, struct bytes text)
+{
+    buf_add_char(out, '"');
+    add_escaped(out, text);
     buf_add_char(out, '"');
 }
 
@@ -122,10 +151,21 @@ void json_text(struct json_writer *w, struct bytes text)
     add_string(w->out, text);
 }
 
+void json_text_and(struct json_writer *w, struct bytes text, struct bytes plain)
+{
+    separate(w);
+    buf_add_char(w->out, '"');
+    add_escaped(w->out, text);
+    buf_add(w->out, plain);
+    buf_add_char(w->out, '"');
+}
+
 void json_number(struct json_writer *w, int64_t n)
 {
     separate(w);
-    buf_printf(w->out, "%lld", (long long)n);
+    if (n < 0)
+        buf_add_char(w->out, '-');
+    buf_add_number(w->out, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 }
 
 /* What is not finite has no number in JSON. */

@@ -22,13 +22,14 @@ void json_open_array(struct json_writer *w);
 void json_close_array(struct json_writer *w);
 void json_key(struct json_writer *w, const char *name);
 void json_text(struct json_writer *w, struct bytes text);
+
+/* text, and right behind it plain, of which no byte needs an escape: one string. */
+void json_text_and(struct json_writer *w, struct bytes text, struct bytes plain);
+
 void json_number(struct json_writer *w, int64_t n);
 void json_flag(struct json_writer *w, bool b);
-
-/* Their linker names are others because libjansson, which libjwt brings along, has these too. */
-void json_real(struct json_writer *w, double n) /* finite; shortest of up to 6 decimals */
-    __asm__("pushca_json_real");
-void json_null(struct json_writer *w) __asm__("pushca_json_null");
+void json_real(struct json_writer *w, double n); /* finite; shortest of up to 6 decimals */
+void json_null(struct json_writer *w);
 
 /* Key and text at once: the commonest member. */
 void json_member(struct json_writer *w, const char *name, struct bytes text);

@@ -1,195 +1,261 @@
 #include "wire/token.h"
 
-#include <jwt.h>
-#include <limits.h>
-#include <stdlib.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include "base/check.h"
 #include "base/mem.h"
+#include "wire/base64url.h"
+#include "wire/json.h"
+#include "wire/json_write.h"
 
 enum {
-    TOKEN_MAX = 8192,    /* two and a half times the longest of ours under the default limits */
-    SIGNATURE_TEXT = 43, /* 32 bytes in base64url */
+    TOKEN_MAX = 8192, /* two and a half times the longest of ours under the default limits */
+    SUM_BYTES = 32,   /* of SHA-256 */
+    BLOCK_BYTES = 64,
+    SIGNATURE_TEXT = 43, /* SUM_BYTES in base64url */
     JTI_BYTES = 16,
+    DEPTH = 64, /* of claims nobody reads */
 };
 
-static const unsigned char *secret_of(const struct token_key *key)
+/* {"alg":"HS256","typ":"JWT"} */
+static const struct bytes our_header = {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", 36};
+
+struct tokens {
+    /* SHA-256 that has read the inner and the outer pad, and one that works; null: libcrypto does
+       not serve */
+    EVP_MD_CTX *inner, *outer, *work;
+    struct json *json;
+    struct buf text; /* claims on their way in or out */
+};
+
+/* ---- HMAC-SHA-256 (RFC 2104) ---- */
+
+static bool sum(struct bytes of, unsigned char out[SUM_BYTES])
 {
-    CHECK(key->secret.len >= TOKEN_SECRET_MIN && key->secret.len <= INT_MAX);
-    return (const unsigned char *)key->secret.at;
+    unsigned len = 0;
+
+    return EVP_Digest(of.at, of.len, out, &len, EVP_sha256(), NULL) && len == SUM_BYTES;
 }
 
-static void write_jti(struct rand *r, char out[2 * JTI_BYTES + 1])
+static EVP_MD_CTX *padded(const unsigned char key[BLOCK_BYTES], unsigned char pad)
 {
-    static const char hex[] = "0123456789abcdef";
-    unsigned char raw[JTI_BYTES];
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    unsigned char block[BLOCK_BYTES];
 
-    rand_fill(r, raw, sizeof(raw));
-    for (size_t i = 0; i < sizeof(raw); i++) {
-        out[2 * i] = hex[raw[i] >> 4];
-        out[2 * i + 1] = hex[raw[i] & 15];
+    for (size_t i = 0; i < sizeof(block); i++)
+        block[i] = key[i] ^ pad;
+    if (!EVP_DigestInit_ex(c, EVP_sha256(), NULL) || !EVP_DigestUpdate(c, block, sizeof(block))) {
+        EVP_MD_CTX_free(c);
+        c = NULL;
     }
-    out[sizeof(raw) * 2] = 0;
+    OPENSSL_cleanse(block, sizeof(block));
+    return c;
 }
 
-/* libjwt answers 0 or an errno. */
-static int add_dimensions(jwt_t *jwt, const struct identity *client)
+static void prepare(struct tokens *t, struct bytes secret)
 {
-    int failed = 0;
+    unsigned char key[BLOCK_BYTES] = {0};
+    bool is_ready = true;
 
-    for (int d = 0; d < DIMENSIONS && !failed; d++) {
-        char *value = mem_copy(client->dim[d]);
-
-        failed = jwt_add_grant(jwt, dimension_name((enum dimension)d), value);
-        mem_free(value);
+    if (secret.len <= sizeof(key))
+        memcpy(key, secret.at, secret.len);
+    else
+        is_ready = sum(secret, key);
+    if (is_ready) {
+        t->inner = padded(key, 0x36);
+        t->outer = padded(key, 0x5c);
+        t->work = EVP_MD_CTX_new();
     }
-    return failed;
+    OPENSSL_cleanse(key, sizeof(key));
 }
 
-static int add_claims(jwt_t *jwt, const struct identity *client, int64_t now_s, int64_t life_s,
-                      struct rand *r)
+static bool sign_half(struct tokens *t, const EVP_MD_CTX *from, struct bytes text,
+                      unsigned char out[SUM_BYTES])
 {
-    char jti[2 * JTI_BYTES + 1];
-    int failed = add_dimensions(jwt, client);
-
-    write_jti(r, jti);
-    if (!failed)
-        failed = jwt_add_grant(jwt, "jti", jti);
-    if (!failed)
-        failed = jwt_add_grant_int(jwt, "iat", now_s);
-    if (!failed)
-        failed = jwt_add_grant_int(jwt, "exp", now_s + life_s);
-    return failed;
+    return from && EVP_MD_CTX_copy_ex(t->work, from) &&
+           EVP_DigestUpdate(t->work, text.at, text.len) && EVP_DigestFinal_ex(t->work, out, NULL);
 }
 
-enum err token_issue(const struct token_key *key, const struct identity *client, int64_t now_s,
-                     int64_t life_s, struct rand *r, struct buf *out)
+/* The signature as it stands in a token; false: libcrypto does not serve. */
+static bool sign(struct tokens *t, struct bytes text, char out[SIGNATURE_TEXT])
 {
-    const unsigned char *secret = secret_of(key);
-    jwt_t *jwt = NULL;
-    char *text = NULL;
-    int failed = jwt_new(&jwt);
+    unsigned char inner[SUM_BYTES], mac[SUM_BYTES];
 
-    if (!failed)
-        failed = add_claims(jwt, client, now_s, life_s, r);
-    if (!failed)
-        failed = jwt_set_alg(jwt, JWT_ALG_HS256, secret, (int)key->secret.len);
-    if (!failed)
-        text = jwt_encode_str(jwt);
-    if (text)
-        buf_add(out, bytes_text(text));
-    free(text);
-    jwt_free(jwt);
-    return text ? ERR_OK : ERR_BAD;
-}
-
-/* Three runs of base64url with dots between them, the last of a SHA-256's length. */
-static bool has_form(struct bytes token)
-{
-    size_t run = 0, dots = 0;
-
-    if (token.len > TOKEN_MAX)
+    if (!sign_half(t, t->inner, text, inner) ||
+        !sign_half(t, t->outer, bytes_of((const char *)inner, sizeof(inner)), mac))
         return false;
-    for (size_t i = 0; i < token.len; i++) {
-        char c = token.at[i];
-        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-
-        if (letter || (c >= '0' && c <= '9') || c == '-' || c == '_') {
-            run++;
-        } else if (c == '.' && run) {
-            dots++;
-            run = 0;
-        } else {
-            return false;
-        }
-    }
-    return dots == 2 && run == SIGNATURE_TEXT;
-}
-
-/* Exactly the header we write: that algorithm in that spelling, and no extension that must be
-   understood (RFC 7515, section 4.1.11). */
-static bool has_our_header(jwt_t *jwt)
-{
-    const char *alg = jwt_get_header(jwt, "alg");
-    char *crit = jwt_get_headers_json(jwt, "crit");
-
-    free(crit);
-    return !crit && alg && strcmp(alg, "HS256") == 0 && jwt_get_alg(jwt) == JWT_ALG_HS256;
-}
-
-/* libjwt's own way to a number takes any other type for 0: the claim's JSON tells them apart. */
-static bool read_number(jwt_t *jwt, const char *name, int64_t *out)
-{
-    char *json = jwt_get_grants_json(jwt, name), *end;
-    bool whole;
-
-    if (!json)
-        return false;
-    *out = strtoll(json, &end, 10); /* an integer of jansson's always fits */
-    whole = end != json && !*end;
-    free(json);
-    return whole;
-}
-
-static bool read_dimension(jwt_t *jwt, const char *name, size_t most, struct arena *arena,
-                           struct bytes *out)
-{
-    const char *text = jwt_get_grant(jwt, name);
-    struct bytes value;
-
-    if (!text)
-        return false;
-    value = bytes_text(text);
-    if (value.len == 0 || value.len > most || !dimension_is_plain(value))
-        return false;
-    *out = arena_copy(arena, value);
+    base64url_write(out, mac, sizeof(mac));
     return true;
 }
 
-/* Absent, or a whole number no later than now_s. */
-static bool is_past(jwt_t *jwt, const char *name, int64_t now_s)
+struct tokens *tokens_new(const struct token_key *key)
 {
-    char *json = jwt_get_grants_json(jwt, name);
-    int64_t when;
+    struct tokens *t = mem_new(struct tokens);
 
-    if (!json)
+    CHECK(key->secret.len >= TOKEN_SECRET_MIN);
+    t->json = json_new(DEPTH);
+    prepare(t, key->secret);
+    return t;
+}
+
+void tokens_free(struct tokens *t)
+{
+    if (!t)
+        return;
+    EVP_MD_CTX_free(t->inner);
+    EVP_MD_CTX_free(t->outer);
+    EVP_MD_CTX_free(t->work);
+    json_free(t->json);
+    buf_fini(&t->text);
+    mem_free(t);
+}
+
+/* ---- issue ---- */
+
+static void write_jti(struct json_writer *w, struct rand *r)
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char raw[JTI_BYTES];
+    char text[2 * JTI_BYTES];
+
+    rand_fill(r, raw, sizeof(raw));
+    for (size_t i = 0; i < sizeof(raw); i++) {
+        text[2 * i] = hex[raw[i] >> 4];
+        text[2 * i + 1] = hex[raw[i] & 15];
+    }
+    json_member(w, "jti", bytes_of(text, sizeof(text)));
+}
+
+static void write_claims(struct buf *out, const struct identity *client, int64_t now_s,
+                         int64_t life_s, struct rand *r)
+{
+    struct json_writer w = json_writer(out);
+
+    json_open_object(&w);
+    for (int d = 0; d < DIMENSIONS; d++)
+        json_member(&w, dimension_name((enum dimension)d), client->dim[d]);
+    json_key(&w, "iat");
+    json_number(&w, now_s);
+    json_key(&w, "exp");
+    json_number(&w, now_s + life_s);
+    write_jti(&w, r);
+    json_close_object(&w);
+}
+
+enum err token_issue(struct tokens *t, const struct identity *client, int64_t now_s, int64_t life_s,
+                     struct rand *r, struct buf *out)
+{
+    size_t signed_len;
+    char *at;
+
+    t->text.len = 0;
+    write_claims(&t->text, client, now_s, life_s, r);
+    signed_len = our_header.len + 1 + base64url_len(t->text.len);
+    at = buf_reserve(out, signed_len + 1 + SIGNATURE_TEXT);
+    memcpy(at, our_header.at, our_header.len);
+    at[our_header.len] = '.';
+    base64url_write(at + our_header.len + 1, t->text.at, t->text.len);
+    at[signed_len] = '.';
+    if (!sign(t, bytes_of(at, signed_len), at + signed_len + 1))
+        return ERR_BAD;
+    out->len += signed_len + 1 + SIGNATURE_TEXT;
+    return ERR_OK;
+}
+
+/* ---- check ---- */
+
+/* Header and claims, when what stands before the last dot carries our signature. */
+static bool is_signed(struct tokens *t, struct bytes token, struct bytes *header,
+                      struct bytes *claims)
+{
+    struct bytes text;
+    char ours[SIGNATURE_TEXT];
+    const char *theirs;
+
+    if (token.len > TOKEN_MAX || token.len < SIGNATURE_TEXT + 1)
+        return false;
+    text = bytes_of(token.at, token.len - SIGNATURE_TEXT - 1);
+    theirs = token.at + text.len + 1;
+    if (theirs[-1] != '.' || !sign(t, text, ours) ||
+        CRYPTO_memcmp(ours, theirs, SIGNATURE_TEXT) != 0)
+        return false;
+    /* padding has no place here (RFC 7515, section 2) */
+    return !memchr(text.at, '=', text.len) && bytes_cut(text, BYTES("."), header, claims);
+}
+
+/* The JSON in one part of a token. */
+static bool read_part(struct tokens *t, struct bytes part, struct json_value *out)
+{
+    struct problem why;
+    size_t len;
+
+    t->text.len = 0;
+    (void)buf_reserve(&t->text, part.len + JSON_PADDING);
+    if (!base64url_read(part, t->text.at, &len))
+        return false;
+    memset(t->text.at + len, 0, JSON_PADDING);
+    return json_parse(t->json, bytes_of(t->text.at, len), out, &why) == ERR_OK;
+}
+
+/* Names our algorithm in its spelling, and no extension that must be understood (RFC 7515, section
+   4.1.11). */
+static bool is_good_header(struct tokens *t, struct bytes header)
+{
+    static const char *const names[] = {"alg", "typ", "crit"};
+    struct json_value root, v[3];
+
+    if (bytes_equal(header, our_header))
         return true;
-    free(json);
-    return read_number(jwt, name, &when) && when <= now_s;
+    if (!read_part(t, header, &root))
+        return false;
+    json_pick(root, names, v, 3);
+    if (json_type(v[0]) != JSON_STRING || !bytes_equal(json_string(v[0]), BYTES("HS256")))
+        return false;
+    if (json_type(v[1]) == JSON_STRING && !bytes_equal_nocase(json_string(v[1]), BYTES("JWT")))
+        return false;
+    return json_type(v[2]) == JSON_ABSENT;
+}
+
+static bool read_dimension(struct json_value v, size_t most, struct bytes *out)
+{
+    if (json_type(v) != JSON_STRING)
+        return false;
+    *out = json_string(v);
+    return out->len > 0 && out->len <= most && dimension_is_plain(*out);
 }
 
 /* exp is required; nbf is obeyed where given (RFC 7519, section 4.1.5); iat and jti are for people.
  */
-static enum err read_claims(jwt_t *jwt, int64_t now_s, size_t most, struct arena *arena,
+static enum err read_claims(struct json_value root, int64_t now_s, size_t most,
                             struct identity *out)
 {
-    int64_t expires;
+    enum { EXP = DIMENSIONS, NBF, NAMES };
+    const char *names[NAMES] = {[EXP] = "exp", [NBF] = "nbf"};
+    struct json_value v[NAMES];
+    int64_t when;
 
+    for (int d = 0; d < DIMENSIONS; d++)
+        names[d] = dimension_name((enum dimension)d);
+    json_pick(root, names, v, NAMES);
     for (int d = 0; d < DIMENSIONS; d++) {
-        if (!read_dimension(jwt, dimension_name((enum dimension)d), most, arena, &out->dim[d]))
+        if (!read_dimension(v[d], most, &out->dim[d]))
             return ERR_BAD;
     }
-    if (!read_number(jwt, "exp", &expires) || !is_past(jwt, "nbf", now_s))
+    if (json_type(v[NBF]) != JSON_ABSENT && (!json_int(v[NBF], &when) || when > now_s))
         return ERR_BAD;
-    return now_s >= expires ? ERR_TIMEOUT : ERR_OK;
+    if (!json_int(v[EXP], &when))
+        return ERR_BAD;
+    return now_s >= when ? ERR_TIMEOUT : ERR_OK;
 }
 
-enum err token_check(const struct token_key *key, struct bytes token, int64_t now_s,
-                     size_t dimension_bytes, struct arena *arena, struct identity *out)
+enum err token_check(struct tokens *t, struct bytes token, int64_t now_s, size_t dimension_bytes,
+                     struct identity *out)
 {
-    const unsigned char *secret = secret_of(key);
-    jwt_t *jwt = NULL;
-    char *text;
-    enum err e = ERR_BAD;
+    struct bytes header, claims;
+    struct json_value root;
 
-    if (!has_form(token))
+    if (!is_signed(t, token, &header, &claims) || !is_good_header(t, header) ||
+        !read_part(t, claims, &root))
         return ERR_BAD;
-    text = arena_alloc(arena, token.len + 1);
-    memcpy(text, token.at, token.len);
-    text[token.len] = 0;
-    if (jwt_decode(&jwt, text, secret, (int)key->secret.len))
-        return ERR_BAD;
-    if (has_our_header(jwt))
-        e = read_claims(jwt, now_s, dimension_bytes, arena, out);
-    jwt_free(jwt);
-    return e;
+    return read_claims(root, now_s, dimension_bytes, out);
 }

@@ -1,5 +1,7 @@
 #include "wire/upgrade.h"
 
+#include <assert.h>
+
 static bool refuse(struct http1_bad *bad, int status, const char *why)
 {
     *bad = (struct http1_bad){status, why};
@@ -37,12 +39,17 @@ bool upgrade_check(const struct http1_request *r, char accept[WS_ACCEPT_TEXT + 1
     return true;
 }
 
-void upgrade_write(struct buf *out, const char *accept)
+void upgrade_write(char out[UPGRADE_TEXT], const char accept[WS_ACCEPT_TEXT + 1])
 {
-    buf_add(out, BYTES("HTTP/1.1 101 Switching Protocols\r\n"
-                       "Upgrade: websocket\r\n"
-                       "Connection: Upgrade\r\n"
-                       "Sec-WebSocket-Accept: "));
-    buf_add(out, bytes_text(accept));
-    buf_add(out, BYTES("\r\n\r\n"));
+    static const char before[] = "HTTP/1.1 101 Switching Protocols\r\n"
+                                 "Upgrade: websocket\r\n"
+                                 "Connection: Upgrade\r\n"
+                                 "Sec-WebSocket-Accept: ";
+    static const char behind[] = "\r\n\r\n";
+    enum { ACCEPT_AT = sizeof(before) - 1, END_AT = ACCEPT_AT + WS_ACCEPT_TEXT };
+
+    static_assert(END_AT + sizeof(behind) - 1 == UPGRADE_TEXT, "as long as promised");
+    memcpy(out, before, ACCEPT_AT);
+    memcpy(out + ACCEPT_AT, accept, WS_ACCEPT_TEXT);
+    memcpy(out + END_AT, behind, sizeof(behind) - 1);
 }

@@ -6,7 +6,6 @@
  */
 #pragma once
 #include <stdbool.h>
-#include "base/buf.h"
 #include "wire/http1.h"
 #include "wire/ws.h"
 
@@ -15,5 +14,7 @@
 bool upgrade_check(const struct http1_request *r, char accept[WS_ACCEPT_TEXT + 1],
                    struct http1_bad *bad);
 
-/* Appends the whole 101 answer. */
-void upgrade_write(struct buf *out, const char *accept);
+enum { UPGRADE_TEXT = 101 + WS_ACCEPT_TEXT };
+
+/* Writes the whole 101 answer, without a zero behind it. */
+void upgrade_write(char out[UPGRADE_TEXT], const char accept[WS_ACCEPT_TEXT + 1]);

@@ -46,6 +46,9 @@ struct fake_calls {
 
 extern struct fake_calls fake_calls;
 
+/* The poll that watches it, if any, does not any more. */
+void fake_unwatch(int fd);
+
 /* Counts reads, writes, accepts and events handed out: no change in a round means quiet. */
 uint64_t fake_activity(void);
 void fake_stir(void);

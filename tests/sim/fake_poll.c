@@ -48,18 +48,25 @@ void poll_change(struct poll *p, int fd, uint32_t events, uint64_t tag)
     s->tag = tag;
 }
 
+void fake_unwatch(int fd)
+{
+    int i, poll = fake_socket(fd)->poll;
+
+    if (poll < 0)
+        return;
+    fake_socket(fd)->poll = -1;
+    for (i = 0; watched[poll][i] != fd; i++)
+        CHECK(i < watched_len[poll]);
+    watched[poll][i] = watched[poll][--watched_len[poll]];
+}
+
 void poll_remove(struct poll *p, int fd)
 {
-    int i, *list = watched[p->fd];
-
     if (fd < FAKE_FIRST_FD)
         return;
     fake_calls.watches++;
     CHECK(fake_socket(fd)->poll == p->fd);
-    fake_socket(fd)->poll = -1;
-    for (i = 0; list[i] != fd; i++)
-        CHECK(i < watched_len[p->fd]);
-    list[i] = list[--watched_len[p->fd]];
+    fake_unwatch(fd);
 }
 
 static uint32_t ready(const struct fake_socket *s)

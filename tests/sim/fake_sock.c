@@ -166,4 +166,5 @@ void sock_close(int fd)
     CHECK(!fake_socket(fd)->server_closed);
     fake_calls.closes++;
     fake_socket(fd)->server_closed = true;
+    fake_unwatch(fd);
 }

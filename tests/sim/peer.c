@@ -192,6 +192,7 @@ void peer_connect(const char *name, char *where)
 {
     struct identity who;
     struct buf token = {0};
+    struct tokens *tokens;
     struct rand r;
     char *at = strstr(where, " @");
     struct peer *p;
@@ -204,8 +205,10 @@ void peer_connect(const char *name, char *where)
         *at = 0;
     read_identity(where, &who);
     rand_init(&r);
-    if (token_issue(&sim.hub.settings->key, &who, clock_wall_ms() / 1000, 1800, &r, &token))
+    tokens = tokens_new(&sim.hub.settings->key);
+    if (token_issue(tokens, &who, clock_wall_ms() / 1000, 1800, &r, &token))
         sim_fail("no token");
+    tokens_free(tokens);
     p = add(name, fake_connect(sim.ws_fd[door % sim.hub.count]));
     buf_printf(&fake_socket(p->fd)->to_server,
                "GET /%.*s HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -10,10 +10,12 @@ static const struct token_key key = {{KEY32, 32}};
 static void issue(struct buf *out, int64_t now_s)
 {
     struct identity client = {{BYTES("w"), BYTES("a"), BYTES("device"), BYTES("app")}};
+    struct tokens *tokens = tokens_new(&key);
     struct rand r;
 
     rand_init(&r);
-    assert_int_equal(token_issue(&key, &client, now_s, 100, &r, out), ERR_OK);
+    assert_int_equal(token_issue(tokens, &client, now_s, 100, &r, out), ERR_OK);
+    tokens_free(tokens);
 }
 
 static void expect(struct bytes input, size_t dimension_bytes, int status, const char *word)

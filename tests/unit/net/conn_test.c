@@ -542,6 +542,61 @@ static void released_descriptors_live_on(void **state)
     buf_fini(&got);
 }
 
+/* The end of input was seen by the protocol before: the one after it must see it too. */
+static void a_conn_becomes_another_protocol(void **state)
+{
+    struct world w;
+    struct probe p, q = {.finish_on_end = true};
+    struct buf got = {0};
+    int64_t start;
+    int fd;
+
+    (void)state;
+    world_open(&w);
+    fd = probe_open(&w, &p, 0);
+    peer_write(&w, fd, BYTES("one"));
+    world_until(&w, p.got.len == 3);
+    shutdown(fd, SHUT_WR);
+    world_until(&w, p.ends == 1);
+    conn_arm(p.conn, w.loop.now_ms + 10);
+    q.conn = p.conn;
+    conn_become(p.conn, &probe_ops, &q);
+    assert_int_equal(push(q.conn, 'a', 3), ERR_OK);
+    assert_int_equal(peer_read_to_end(&w, fd, &got), PEER_EOF);
+    assert_int_equal(got.len, 3);
+    start = w.loop.now_ms;
+    world_until(&w, q.closed == 1 && w.loop.now_ms > start + 40);
+    assert_int_equal(q.ends, 1);
+    assert_int_equal(p.ends, 1);
+    assert_int_equal(p.timers + p.closed + q.timers, 0);
+    close(fd);
+    world_close(&w);
+    buf_fini(&p.got);
+    buf_fini(&got);
+}
+
+static void a_conn_that_was_not_read_is_read_after_becoming(void **state)
+{
+    struct world w;
+    struct probe p, q = {0};
+    int fd;
+
+    (void)state;
+    world_open(&w);
+    fd = probe_open(&w, &p, 0);
+    conn_read(p.conn, false);
+    peer_write(&w, fd, BYTES("two"));
+    world_turns(&w, WORLD_QUIET_TURNS);
+    assert_int_equal(p.got.len, 0);
+    q.conn = p.conn;
+    conn_become(p.conn, &probe_ops, &q);
+    world_until(&w, q.got.len == 3);
+    assert_int_equal(p.got.len, 0);
+    close(fd);
+    world_close(&w);
+    buf_fini(&q.got);
+}
+
 static void the_end_of_input_is_told_once_and_output_goes_on(void **state)
 {
     struct world w;
@@ -693,6 +748,8 @@ int main(void)
         cmocka_unit_test(the_newest_deadline_counts),
         cmocka_unit_test(a_deadline_dies_with_its_conn),
         cmocka_unit_test(released_descriptors_live_on),
+        cmocka_unit_test(a_conn_becomes_another_protocol),
+        cmocka_unit_test(a_conn_that_was_not_read_is_read_after_becoming),
         cmocka_unit_test(the_end_of_input_is_told_once_and_output_goes_on),
         cmocka_unit_test(a_peer_that_vanishes_mid_write_is_closed),
         cmocka_unit_test(each_visits_all_but_the_closed_and_may_close_them),

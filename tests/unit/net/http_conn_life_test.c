@@ -278,6 +278,83 @@ static void a_released_socket_takes_the_unread_bytes_along(void **state)
     buf_fini(&out);
 }
 
+/* What follows the request goes to unread. */
+static int others_closed;
+
+static void other_on_bytes(struct conn *c, char *at, size_t len)
+{
+    struct site *s = c->user;
+
+    if (len)
+        buf_add(&s->unread, bytes_of(at, len));
+    else
+        conn_close(c, CONN_END_PEER);
+}
+
+static void other_on_closed(struct conn *c)
+{
+    (void)c;
+    others_closed++;
+}
+
+static const struct conn_ops other_ops = {.on_bytes = other_on_bytes, .on_closed = other_on_closed};
+
+static void leave_to_other(struct site *s)
+{
+    conn_become(http_leave(s->h, &s->unread), &other_ops, s);
+}
+
+static void a_conn_that_is_left_speaks_another_protocol(void **state)
+{
+    struct site s;
+
+    (void)state;
+    others_closed = 0;
+    site_open(&s);
+    s.leave = leave_to_other;
+    site_connect(&s, 0);
+    peer_write(&s.w, s.peer, BYTES("GET /up HTTP/1.1\r\nHo"));
+    peer_write(&s.w, s.peer, BYTES("st: x\r\nUpgrade: other\r\n\r\nmore"));
+    world_until(&s.w, s.unread.len == 4);
+    assert_int_equal(s.w.net.open, 1);
+    peer_write(&s.w, s.peer, BYTES(" bytes"));
+    world_until(&s.w, s.unread.len == 10);
+    assert_bytes(buf_bytes(&s.unread), BYTES("more bytes"));
+    close(s.peer);
+    s.peer = -1;
+    world_until(&s.w, s.w.net.open == 0);
+    assert_int_equal(s.closed, 0);
+    assert_int_equal(others_closed, 1);
+    site_close(&s);
+}
+
+/* The peer has ended its side before its request is looked at. */
+static void a_conn_is_left_together_with_its_end(void **state)
+{
+    struct buf out = {0};
+    struct site s;
+
+    (void)state;
+    others_closed = 0;
+    site_open(&s);
+    s.answer_bytes = 50000;
+    site_connect(&s, 4096);
+    peer_write(&s.w, s.peer, BYTES("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n" UPGRADE "tail"));
+    shutdown(s.peer, SHUT_WR);
+    world_turns(&s.w, WORLD_QUIET_TURNS);
+    assert_int_equal(s.requests, 1);
+    s.leave = leave_to_other;
+    while (others_closed == 0) {
+        (void)peer_take(s.peer, &out);
+        loop_turn(&s.w.loop, 1);
+    }
+    assert_true(out.len > 50000);
+    assert_bytes(buf_bytes(&s.unread), BYTES("tail"));
+    assert_int_equal(s.closed, 0);
+    site_close(&s);
+    buf_fini(&out);
+}
+
 /* The answers before an upgrade leave first, even to a peer that is slow to take them. */
 static void a_socket_is_released_when_earlier_answers_have_left(void **state)
 {
@@ -504,6 +581,8 @@ int main(void)
         cmocka_unit_test(ending_lets_the_request_under_way_be_answered),
         cmocka_unit_test(http_1_0_ends_unless_it_asks_to_stay),
         cmocka_unit_test(a_released_socket_takes_the_unread_bytes_along),
+        cmocka_unit_test(a_conn_that_is_left_speaks_another_protocol),
+        cmocka_unit_test(a_conn_is_left_together_with_its_end),
         cmocka_unit_test(a_socket_is_released_when_earlier_answers_have_left),
         cmocka_unit_test(a_peer_that_reads_no_answers_gets_no_more),
         cmocka_unit_test(a_large_answer_may_stand_behind_small_ones),

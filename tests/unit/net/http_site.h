@@ -7,21 +7,20 @@
 
 enum { BODY_LIMIT = 2000 };
 
-/* A server of one connection, with a handler that does as the test says. */
 struct site {
     struct world w;
     struct http_limits limits;
     struct http_handler handler;
     struct http_conn *h;
     int peer;
-    struct buf log;             /* a line per call of the handler */
-    struct buf unread;          /* of a released socket */
-    int released;               /* its descriptor */
-    bool answer_later, release; /* instead of answering at once */
-    bool end_inside;            /* http_end from within on_request */
-    size_t answer_bytes;        /* of body; 0: "METHOD target body" comes back */
+    struct buf log;                /* a line per call of the handler */
+    struct buf unread;             /* of a released socket */
+    int released;                  /* its descriptor */
+    bool answer_later, release;    /* instead of answering at once */
+    void (*leave)(struct site *s); /* the same */
+    bool end_inside, owes;         /* http_end from within on_request; an answer that was put off */
+    size_t answer_bytes;           /* of body; 0: "METHOD target body" comes back */
     int status, errors, requests, closed;
-    bool owes; /* an answer that was put off */
 };
 
 static inline struct site *site_of(struct http_conn *h)
@@ -67,6 +66,8 @@ static inline void on_request(struct http_conn *h, const struct http1_request *r
         http_end(h);
     if (s->release)
         s->released = http_release(h, &s->unread);
+    else if (s->leave)
+        s->leave(s);
     else if (s->answer_bytes)
         answer_much(h, s->answer_bytes);
     else if (s->answer_later)

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include "net/sock.h"
@@ -38,6 +39,44 @@ static void connections_are_handed_over_until_it_closes(void **state)
     listener_close(&l);
     listener_close(&l);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
+    close(peer);
+    world_close(&w);
+}
+
+static void take_one(struct listener *l, int fd)
+{
+    *(int *)l->user = fd;
+}
+
+static int option_of(int fd, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+    return value;
+}
+
+/* They are set once, on the listener. */
+static void what_is_accepted_inherits_the_options(void **state)
+{
+    struct listener l;
+    struct world w;
+    int fd, taken = -1, peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    world_open(&w);
+    assert_int_equal(sock_listen("127.0.0.1", 0, false, &fd), ERR_OK);
+    assert_int_equal(listener_open(&l, &w.net, fd, 1, take_one, &taken), ERR_OK);
+    assert_int_equal(connect_to(peer, sock_port(fd)), 0);
+    listener_on_ready(&l);
+    assert_true(taken >= 0);
+    assert_int_equal(option_of(taken, TCP_NODELAY), 1);
+    assert_int_equal(option_of(taken, TCP_NOTSENT_LOWAT), 16384);
+    assert_true(fcntl(taken, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(taken, F_GETFD) & FD_CLOEXEC);
+    sock_close(taken);
+    listener_close(&l);
     close(peer);
     world_close(&w);
 }
@@ -94,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_are_handed_over_until_it_closes),
+        cmocka_unit_test(what_is_accepted_inherits_the_options),
         cmocka_unit_test(what_cannot_be_watched_is_refused_and_closed),
         cmocka_unit_test(without_descriptors_accepting_rests),
     };

@@ -13,6 +13,7 @@ enum { FIN = 0x80, MESSAGE_LIMIT = 300000 };
 struct site {
     struct world w;
     struct ws_settings settings;
+    struct ws_ops ops;
     struct rand rand;
     struct ws_conn ws;
     int peer;
@@ -69,14 +70,13 @@ static void on_closed(struct ws_conn *w)
     s->closed++;
 }
 
-static const struct ws_ops ws_ops = {on_message, on_closed};
-
 static void site_open(struct site *s)
 {
     *s =
         (struct site){.settings = {.limits = {.message_bytes = MESSAGE_LIMIT, .empty_fragments = 4},
                                    .ping_interval_ms = 1000000,
                                    .pong_wait_ms = 1000000}};
+    s->ops = (struct ws_ops){&s->settings, on_message, on_closed};
     world_open(&s->w);
     rand_init(&s->rand);
 }
@@ -87,12 +87,11 @@ static void site_connect(struct site *s, int kernel_bytes)
     int ours;
 
     world_pair(&ours, &s->peer, kernel_bytes);
-    assert_int_equal(ws_open(&s->ws, &s->w.net, ours, ACCEPT, &s->settings, &ws_ops, &s->rand),
-                     ERR_OK);
+    assert_int_equal(ws_open(&s->ws, &s->w.net, ours, ACCEPT, &s->ops, &s->rand), ERR_OK);
     assert_ptr_equal(ws_of(s->ws.conn), &s->ws);
     peer_read(&s->w, s->peer, &s->heard, sizeof(HANDSHAKE) - 1);
-    assert_bytes(buf_bytes(&s->heard), BYTES(HANDSHAKE));
-    s->heard.len = 0;
+    assert_true(bytes_starts(buf_bytes(&s->heard), BYTES(HANDSHAKE)));
+    buf_drop(&s->heard, sizeof(HANDSHAKE) - 1); /* a ping may be behind it already */
 }
 
 static void site_close(struct site *s)
@@ -516,6 +515,41 @@ static void any_sign_of_life_will_do(void **state)
     site_close(&s);
 }
 
+static void a_pong_ends_the_wait_for_it(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.settings.ping_interval_ms = 40; /* and longer than any test waits for the pong */
+    site_connect(&s, 0);
+    peer_read(&s.w, s.peer, &s.heard, 2);
+    assert_true(ws_is_in_doubt(&s.ws));
+    say(&s, FIN | WS_PONG, BYTES(""));
+    world_until(&s.w, !ws_is_in_doubt(&s.ws));
+    s.heard.len = 0;
+    live(&s, 3, FIN | WS_PONG, BYTES(""));
+    site_close(&s);
+}
+
+static void pings_gather_at_common_moments(void **state)
+{
+    int i;
+
+    (void)state;
+    for (i = 0; i < 20; i++) {
+        struct site s;
+
+        site_open(&s);
+        s.settings.ping_interval_ms = 25000;
+        site_connect(&s, 0);
+        assert_int_equal(conn_due(s.ws.conn) % 100, 0);
+        assert_true(conn_due(s.ws.conn) > s.w.loop.now_ms);
+        assert_true(conn_due(s.ws.conn) <= s.w.loop.now_ms + 25000 + 100);
+        site_close(&s);
+    }
+}
+
 /* We do not read from a peer that has much to take, so its signs of life go unheard. */
 static void whoever_is_not_read_from_is_not_taken_for_silent(void **state)
 {
@@ -716,6 +750,8 @@ int main(void)
         cmocka_unit_test(bytes_behind_the_handshake_are_fed),
         cmocka_unit_test(a_silent_peer_is_pinged_and_closed),
         cmocka_unit_test(any_sign_of_life_will_do),
+        cmocka_unit_test(a_pong_ends_the_wait_for_it),
+        cmocka_unit_test(pings_gather_at_common_moments),
         cmocka_unit_test(whoever_is_not_read_from_is_not_taken_for_silent),
         cmocka_unit_test(a_peer_over_its_queue_limit_is_closed_1013),
         cmocka_unit_test(a_stalled_peer_is_closed_1013),

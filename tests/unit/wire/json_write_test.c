@@ -88,6 +88,8 @@ static void test_appends(void **state)
 
 static void test_escapes(void **state)
 {
+    struct json_writer w;
+
     (void)state;
     text_is((struct bytes){0}, "\"\"");
     text_is(BYTES("plain / \x7f \xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80"),
@@ -95,6 +97,51 @@ static void test_escapes(void **state)
     text_is(BYTES("\"\\\b\f\n\r\t"), "\"\\\"\\\\\\b\\f\\n\\r\\t\"");
     text_is(BYTES("a\0b\x01\x0b\x1f"), "\"a\\u0000b\\u0001\\u000b\\u001f\"");
     text_is(BYTES("\n"), "\"\\n\"");
+    w = start();
+    json_open_array(&w);
+    json_text_and(&w, BYTES("a\"b"), BYTES("c"));
+    json_text_and(&w, (struct bytes){0}, (struct bytes){0});
+    json_close_array(&w);
+    written("[\"a\\\"bc\",\"\"]");
+}
+
+/* Long texts are looked at eight bytes at a time: every byte, at every place of one, alone. */
+static void test_every_byte_at_every_place(void **state)
+{
+    char text[19], wanted[64];
+
+    (void)state;
+    for (size_t place = 0; place < sizeof(text); place++) {
+        for (int c = 0; c < 0x80; c++) {
+            static const char letters[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";
+            const char *letter = c ? strchr(letters, c) : NULL;
+            char there[8];
+
+            if (letter)
+                snprintf(there, sizeof(there), "\\%c", names[letter - letters]);
+            else
+                snprintf(there, sizeof(there), c < 0x20 ? "\\u%04x" : "%c", (unsigned)c);
+            memset(text, 'x', sizeof(text));
+            text[place] = (char)c;
+            snprintf(wanted, sizeof(wanted), "\"%.*s%s%.*s\"", (int)place, "xxxxxxxxxxxxxxxxxxx",
+                     there, (int)(sizeof(text) - 1 - place), "xxxxxxxxxxxxxxxxxxx");
+            text_is(bytes_of(text, sizeof(text)), wanted);
+        }
+    }
+}
+
+static void test_delimiter_at_every_place(void **state)
+{
+    char text[19], wanted[64];
+
+    (void)state;
+    for (size_t place = 0; place + 1 < sizeof(text); place++) {
+        memset(text, 'x', sizeof(text));
+        memcpy(text + place, "@@", 2);
+        snprintf(wanted, sizeof(wanted), "\"%.*s@\\u0040%.*s\"", (int)place, "xxxxxxxxxxxxxxxxxxx",
+                 (int)(sizeof(text) - 2 - place), "xxxxxxxxxxxxxxxxxxx");
+        text_is(bytes_of(text, sizeof(text)), wanted);
+    }
 }
 
 static void test_delimiter_never_appears(void **state)
@@ -202,6 +249,8 @@ int main(void)
         cmocka_unit_test(test_commas),
         cmocka_unit_test(test_appends),
         cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_every_byte_at_every_place),
+        cmocka_unit_test(test_delimiter_at_every_place),
         cmocka_unit_test(test_delimiter_never_appears),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_reals),

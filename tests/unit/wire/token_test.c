@@ -8,7 +8,7 @@ enum { NOW = 1700000000, LIFE = 1800, DIMENSION = 256 };
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
 static const struct token_key key = {{secret, 32}};
-static struct arena arena;
+static struct tokens *tokens;
 static struct rand dice_of_tokens;
 
 static struct identity bob(void)
@@ -59,7 +59,7 @@ static enum err check_at(struct bytes token, int64_t now_s, struct identity *who
     assert_non_null(copy);
     if (token.len)
         memcpy(copy, token.at, token.len);
-    e = token_check(&key, bytes_of(copy, token.len), now_s, DIMENSION, &arena, who);
+    e = token_check(tokens, bytes_of(copy, token.len), now_s, DIMENSION, who);
     free(copy);
     return e;
 }
@@ -97,7 +97,7 @@ static struct buf issue(const struct identity *who, int64_t life_s)
 {
     struct buf b = {0};
 
-    assert_int_equal(token_issue(&key, who, NOW, life_s, &dice_of_tokens, &b), ERR_OK);
+    assert_int_equal(token_issue(tokens, who, NOW, life_s, &dice_of_tokens, &b), ERR_OK);
     return b;
 }
 
@@ -126,7 +126,7 @@ static void test_issue_appends(void **state)
 
     (void)state;
     buf_add(&b, BYTES("ws://host/"));
-    assert_int_equal(token_issue(&key, &who, NOW, LIFE, &dice_of_tokens, &b), ERR_OK);
+    assert_int_equal(token_issue(tokens, &who, NOW, LIFE, &dice_of_tokens, &b), ERR_OK);
     assert_true(bytes_starts(buf_bytes(&b), BYTES("ws://host/ey")));
     assert_int_equal(check(bytes_of(b.at + 10, b.len - 10)), ERR_OK);
     buf_fini(&b);
@@ -148,7 +148,7 @@ static void test_expiry(void **state)
     buf_fini(&b);
 }
 
-/* What is inside, read by our own JSON reader: both JSON libraries in one process, each its own. */
+/* What is inside. */
 static void test_claims_of_an_issued_token(void **state)
 {
     static const char *const names[] = {"workSpaceId", "accountId", "deviceId", "applicationId",
@@ -236,6 +236,14 @@ static void test_other_algorithms(void **state)
     assert_int_equal(forged("x", CLAIMS, EVP_sha256(), &key), ERR_BAD);
     assert_int_equal(forged("{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", CLAIMS, EVP_sha256(), &key),
                      ERR_BAD);
+    assert_int_equal(forged("{\"alg\":\"HS256\",\"crit\":null}", CLAIMS, EVP_sha256(), &key),
+                     ERR_BAD);
+    assert_int_equal(forged("{\"alg\":\"HS256\",\"typ\":\"JWE\"}", CLAIMS, EVP_sha256(), &key),
+                     ERR_BAD);
+    assert_int_equal(forged("{\"alg\":\"HS256\",\"typ\":\"jwt\"}", CLAIMS, EVP_sha256(), &key),
+                     ERR_OK);
+    assert_int_equal(forged("{\"alg\":\"none\",\"alg\":\"HS256\"}", CLAIMS, EVP_sha256(), &key),
+                     ERR_BAD);
 }
 
 static void test_other_secrets(void **state)
@@ -254,15 +262,58 @@ static void test_secrets_with_zeros_count_whole(void **state)
 {
     char raw[64] = {1, 0, 2};
     struct token_key mine = {{raw, sizeof(raw)}};
+    struct tokens *before = tokens_new(&mine), *after;
     struct identity who = bob();
     struct buf b = {0};
 
     (void)state;
-    assert_int_equal(token_issue(&mine, &who, NOW, LIFE, &dice_of_tokens, &b), ERR_OK);
-    assert_int_equal(token_check(&mine, buf_bytes(&b), NOW, DIMENSION, &arena, &who), ERR_OK);
+    assert_int_equal(token_issue(before, &who, NOW, LIFE, &dice_of_tokens, &b), ERR_OK);
+    assert_int_equal(token_check(before, buf_bytes(&b), NOW, DIMENSION, &who), ERR_OK);
     raw[63] = 1;
-    assert_int_equal(token_check(&mine, buf_bytes(&b), NOW, DIMENSION, &arena, &who), ERR_BAD);
+    after = tokens_new(&mine);
+    assert_int_equal(token_check(after, buf_bytes(&b), NOW, DIMENSION, &who), ERR_BAD);
+    tokens_free(before);
+    tokens_free(after);
     buf_fini(&b);
+}
+
+/* Longer ones than SHA-256's block count by their own sum (RFC 2104). */
+static void test_secrets_of_any_length(void **state)
+{
+    static const size_t lengths[] = {32, 33, 63, 64, 65, 100, 128, 4096};
+    char raw[4096];
+    struct token_key mine = {{raw, 0}};
+    struct identity who = bob();
+    struct buf theirs = {0}, ours = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(raw); i++)
+        raw[i] = (char)(i * 7 + 3);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        struct tokens *t;
+        struct bytes header, claims, rest;
+        unsigned char mac[EVP_MAX_MD_SIZE];
+        struct buf signature = {0};
+        unsigned len = 0;
+
+        mine.secret.len = lengths[i];
+        t = tokens_new(&mine);
+        assert_int_equal(
+            token_check(t, sign(&theirs, HS256, CLAIMS, EVP_sha256(), &mine), NOW, DIMENSION, &who),
+            ERR_OK);
+        ours.len = 0;
+        assert_int_equal(token_issue(t, &who, NOW, LIFE, &dice_of_tokens, &ours), ERR_OK);
+        assert_true(bytes_cut(buf_bytes(&ours), BYTES("."), &header, &rest));
+        assert_true(bytes_cut(rest, BYTES("."), &claims, &rest));
+        HMAC(EVP_sha256(), raw, (int)lengths[i], (unsigned char *)ours.at,
+             (size_t)(rest.at - 1 - ours.at), mac, &len);
+        base64url(&signature, mac, len);
+        assert_true(bytes_equal(buf_bytes(&signature), rest));
+        buf_fini(&signature);
+        tokens_free(t);
+    }
+    buf_fini(&theirs);
+    buf_fini(&ours);
 }
 
 /* Any other character at any place: also those of the last one that decode to the same bytes. */
@@ -360,7 +411,7 @@ static void test_length(void **state)
     buf_fini(&b);
 }
 
-/* The payload is read before its signature is known to be wrong. */
+/* Whoever shares the key may sign anything. */
 static void test_hostile_payloads(void **state)
 {
     static const char openers[] = "[{";
@@ -416,6 +467,8 @@ static void test_wrong_claims(void **state)
         "\"a\\u0085\"," REST "}",
         "{\"workSpaceId\":\"ws\",\"accountId\":\"b\",\"deviceId\":\"d\",\"applicationId\":"
         "\"a\\u0000\"," REST "}",
+        "{\"accountId\":\"eve\"," DIMS "," REST "}",
+        "{" DIMS "," REST ",\"exp\":4102444801}",
         "{\"workspaceId\":\"ws\",\"accountId\":\"b\",\"deviceId\":\"d\",\"applicationId\":"
         "\"a\"," REST "}",
     };
@@ -484,7 +537,7 @@ static void test_any_characters(void **state)
 static int begin(void **state)
 {
     (void)state;
-    arena_init(&arena);
+    tokens = tokens_new(&key);
     rand_init(&dice_of_tokens);
     return 0;
 }
@@ -492,7 +545,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    arena_fini(&arena);
+    tokens_free(tokens);
     return 0;
 }
 
@@ -507,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_other_algorithms),
         cmocka_unit_test(test_other_secrets),
         cmocka_unit_test(test_secrets_with_zeros_count_whole),
+        cmocka_unit_test(test_secrets_of_any_length),
         cmocka_unit_test(test_every_changed_character),
         cmocka_unit_test(test_every_beginning_and_more_at_the_end),
         cmocka_unit_test(test_rubbish),

@@ -1,3 +1,5 @@
+#include "wire/base64url.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,7 +7,6 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
-#include "api/sign_in.h"
 
 enum { LONGEST = 64 };
 
@@ -41,6 +42,9 @@ static void test_what_was_encoded_comes_back(void **state)
         for (i = 0; i < len; i++)
             raw[i] = (unsigned char)rand_r(&seed);
         n = encode(raw, len, text);
+        assert_int_equal(base64url_len(len), n);
+        base64url_write(back, raw, len);
+        assert_memory_equal(back, text, n);
         assert_true(base64url_read(bytes_of(text, n), back, &got));
         assert_int_equal(got, len);
         assert_memory_equal(back, raw, len);
@@ -48,6 +52,28 @@ static void test_what_was_encoded_comes_back(void **state)
             text[n++] = '=';
         assert_true(base64url_read(bytes_of(text, n), back, &got));
         assert_int_equal(got, len);
+    }
+}
+
+/* Each byte value stands for a digit or for none, wherever it stands. */
+static void test_every_character_at_every_place(void **state)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    char text[] = "AAAAAAAA", out[8];
+    size_t place, len;
+    int c;
+
+    (void)state;
+    for (place = 0; place < 8; place++) {
+        for (c = 0; c < 256; c++) {
+            bool is_digit = c && strchr(digits, c);
+
+            text[place] = (char)c;
+            if (place == 7 && c == '=') /* padding; a text for another test */
+                continue;
+            assert_int_equal(base64url_read(bytes_of(text, 8), out, &len), is_digit);
+        }
+        text[place] = 'A';
     }
 }
 
@@ -69,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_encoded_comes_back),
+        cmocka_unit_test(test_every_character_at_every_place),
         cmocka_unit_test(test_what_is_no_base64url_is_refused),
     };
 
