@@ -18,15 +18,16 @@ class Profile:
     peer_rounds: int     # of the peers beside them
     large_rounds: int    # of what takes long to set up: 10,000 clients
     idle_rounds: int
+    idle_seconds: float  # a whole interval of pings is 25
     seconds: float       # of a measured window
     peer_seconds: float
     warmup: float
     limit_s: float       # for all of it
 
 
-FULL = Profile("full", rounds=5, peer_rounds=2, large_rounds=5, idle_rounds=5, seconds=3, peer_seconds=2,
+FULL = Profile("full", rounds=5, peer_rounds=2, large_rounds=5, idle_rounds=5, idle_seconds=12.5, seconds=3, peer_seconds=2,
                warmup=0.7, limit_s=14.5 * 60)
-QUICK = Profile("quick", rounds=3, peer_rounds=1, large_rounds=1, idle_rounds=1, seconds=1, peer_seconds=1,
+QUICK = Profile("quick", rounds=3, peer_rounds=1, large_rounds=1, idle_rounds=1, idle_seconds=6, seconds=1, peer_seconds=1,
                 warmup=0.4, limit_s=2.8 * 60)
 
 
@@ -41,7 +42,8 @@ class Job:
     seconds: float
     clients: int = 1000
     warmup: float = 0
-    options: tuple = ()
+    options: tuple = ()         # of the generator
+    server_options: tuple = ()
     base: str = ""       # the job to divide by, for the column of ratios
     half_of: str = ""    # an open loop at half of the rate this one had in the same round
     layout: str = APART
@@ -121,9 +123,11 @@ def _fan_outs(profile):
 
 def _idle(profile):
     pushca = _job(profile, "idle", "pushca", "pushca", "idle", clients=10000, warmup=0,
-                  rounds=profile.idle_rounds, seconds=25)
+                  rounds=profile.idle_rounds, seconds=profile.idle_seconds)
+    raw = _job(profile, "idle", "raw", "raw", "idle", clients=10000, warmup=0, rounds=min(2, profile.idle_rounds),
+               seconds=10, server_options=("--ping", "25"))
     peers = _peers(profile, "idle", "idle", "", clients=10000, warmup=0, rounds=1, seconds=1)
-    return Row("idle", "10,000 clients that do nothing; pushca pings each once in the measured 25 s", (pushca,), peers)
+    return Row("idle", "10,000 clients that do nothing; pushca and raw ping each once in 25 s", (pushca, raw), peers)
 
 
 def _storm(profile):

@@ -25,7 +25,8 @@ def once(job, build, pins, rate, seconds_left):
     pins: (cores of servers, cores of generators); rate: messages per second of an open loop, or None."""
     on_server, on_load = _cores(job, pins)
     longest = min(plan.seconds_of(job) * PATIENCE + PATIENCE_S, seconds_left)
-    with _folder() as folder, servers.running(job.target, folder, build, on_server, job.shards) as server:
+    with _folder() as folder, servers.running(
+            job.target, folder, build, on_server, job.shards, job.server_options) as server:
         if job.tool == "wrk":
             run = _wrk(job, folder, server, on_load, longest)
         else:

@@ -125,12 +125,12 @@ def missing(target):
 
 
 @contextlib.contextmanager
-def running(target, folder, build, cores, shards=1):
+def running(target, folder, build, cores, shards=1, arguments=()):
     """A Server of the target while the context lasts."""
     if missing(target):
         raise process.Trouble(missing(target))
     port, second = process.free_ports(2)
-    command = COMMANDS[target](folder, build, port, second, shards)
+    command = COMMANDS[target](folder, build, port, second, shards) + list(arguments)
     started = process.Process(target, command, folder, cores)
     try:
         process.wait_for_port(started, port)

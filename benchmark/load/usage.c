@@ -62,8 +62,8 @@ static double process_memory(int pid)
     if (!file)
         die("process %d has gone, or its memory may not be read", pid);
     while (fgets(line, sizeof(line), file))
-        if (strncmp(line, "Pss:", 4) == 0)
-            bytes = strtod(line + 4, NULL) * 1024;
+        if (strncmp(line, "Pss_Anon:", 9) == 0 || strncmp(line, "Pss_Shmem:", 10) == 0)
+            bytes += strtod(strchr(line, ':') + 1, NULL) * 1024;
     fclose(file);
     return bytes;
 }

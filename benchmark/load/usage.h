@@ -15,5 +15,6 @@ struct usage {
 /* Seconds of CPU time of all threads, user and system, to the nanosecond. */
 double usage_cpu_s(const struct usage *u);
 
-/* Bytes that are theirs in memory; a page shared by several counts for each its part. */
+/* Bytes that are theirs in memory, not those of files; a page shared by several counts for each its
+   part. */
 double usage_memory(const struct usage *u);

@@ -6,6 +6,9 @@
  * partner number of TO_ALL sends it to everybody else instead. No protocol, no checks, no limits:
  * what is left is what the kernel asks for moving bytes. What a socket does not take is kept for
  * it.
+ *
+ * With --ping S everybody gets the two bytes of a WebSocket ping every S seconds, a share of them
+ * each PING_APART_MS, and what comes back is dropped: what idle clients cost at least.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,9 +22,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SOCKETS = 32768, EVENTS = 256, READ_BYTES = 65536, HELLO_BYTES = 8 };
+enum { SOCKETS = 32768, EVENTS = 256, READ_BYTES = 65536, HELLO_BYTES = 8, PING_APART_MS = 100 };
 
 #define TO_ALL UINT32_MAX
 
@@ -37,6 +41,7 @@ static struct client clients[SOCKETS];   /* by descriptor */
 static struct client *numbered[SOCKETS]; /* by number */
 static uint32_t numbers;
 static int epoll;
+static uint32_t ping_seconds, next_pinged; /* 0: no pings */
 
 static void fail(const char *what)
 {
@@ -142,6 +147,8 @@ static void take(struct client *c, uint32_t events)
     if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
         return;
     n = recv(c->fd, buffer, sizeof(buffer), 0);
+    if (n > 0 && c->known && ping_seconds)
+        return;
     if (n > 0 && c->known)
         relay(c, buffer, (size_t)n);
     else if (n > 0)
@@ -178,15 +185,54 @@ static int open_listener(uint16_t port)
     return fd;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The next few in turn, so that all have had one when ping_seconds are over. */
+static void ping_some(void)
+{
+    uint32_t share = numbers * PING_APART_MS / (ping_seconds * 1000) + 1;
+
+    while (share-- && numbers) {
+        next_pinged = (next_pinged + 1) % numbers;
+        if (numbered[next_pinged])
+            give(numbered[next_pinged], "\x89\0", 2);
+    }
+}
+
+/* How long to wait for events; sends the pings that are due. */
+static int patience_ms(void)
+{
+    static int64_t due_ms;
+    int64_t now;
+
+    if (!ping_seconds)
+        return -1;
+    now = now_ms();
+    if (now >= due_ms) {
+        ping_some();
+        due_ms = now + PING_APART_MS;
+    }
+    return (int)(due_ms - now);
+}
+
 int main(int argc, char **argv)
 {
     struct epoll_event events[EVENTS];
     int listener, i, n;
 
-    if (argc != 3 || strcmp(argv[1], "--port") != 0) {
-        fprintf(stderr, "usage: raw-relay --port PORT\n");
+    if ((argc != 3 && argc != 5) || strcmp(argv[1], "--port") != 0 ||
+        (argc == 5 && strcmp(argv[3], "--ping") != 0)) {
+        fprintf(stderr, "usage: raw-relay --port PORT [--ping SECONDS]\n");
         return 2;
     }
+    if (argc == 5)
+        ping_seconds = (uint32_t)strtoul(argv[4], NULL, 10);
     signal(SIGPIPE, SIG_IGN);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
@@ -196,7 +242,7 @@ int main(int argc, char **argv)
     puts("ready");
     fflush(stdout);
     for (;;) {
-        n = epoll_wait(epoll, events, EVENTS, -1);
+        n = epoll_wait(epoll, events, EVENTS, patience_ms());
         for (i = 0; i < n; i++) {
             if (events[i].data.fd == listener)
                 welcome(listener);
