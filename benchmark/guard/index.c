@@ -1,6 +1,7 @@
 /*
- * index - what it costs to find one client among very many, and to select a few by filters of
- * several shapes: is the cost that of the matches, or that of something larger? In processor time.
+ * index - what it costs to find one client among very many, to select a few by filters of several
+ * shapes, and to let clients come and go where such filters were asked: is the cost that of the
+ * matches, or that of something larger? In processor time.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +12,18 @@
 #include "scenario.h"
 
 enum {
-    STEPS = 5,   /* 1, 10, 100, 1,000 and 10,000 matches */
+    STEPS = 5,   /* at most: 1, 10, 100, 1,000 and 10,000 matches */
     SHARE = 20,  /* a large set holds that part of the entries */
     DEVICES = 3, /* of most accounts */
-    FINDS = 100000,
+    LEAST = 2000,
+    DRAWS = 100000,
     ENOUGH_NS = 50000000,
     TEXT = 48,
 };
 
 static const struct hash_key key = {1, 2};
 static struct index clients;
-static struct vec known; /* all of them, by age */
+static struct vec known; /* all of them */
 
 static int64_t now_ns(void)
 {
@@ -72,13 +74,24 @@ static int matches_of(int step)
     return n;
 }
 
-/* For every step: an account with as many clients as shall match; and a workspace and an
-   application that are both large but have only as many clients in common. */
-static void fill(int entries)
+/* What shall match stays small beside a large set. */
+static int steps_of(int entries)
+{
+    int steps = 1;
+
+    while (steps < STEPS && matches_of(steps) <= entries / SHARE / 2)
+        steps++;
+    return steps;
+}
+
+/* For every step: an account with as many clients as shall match; and a workspace, an account and
+   an application that are large but have only as many clients in common: the account halves both.
+ */
+static void fill(int entries, int steps)
 {
     int step, i, large = entries / SHARE;
 
-    for (step = 0; step < STEPS; step++) {
+    for (step = 0; step < steps; step++) {
         int common = matches_of(step);
 
         for (i = 0; i < common; i++) {
@@ -94,6 +107,8 @@ static void fill(int entries)
                 snprintf(w.workspace, TEXT, "workSpace-%d", step);
             if (i >= large - common)
                 snprintf(w.application, TEXT, "APPLICATION-%d", step);
+            if (i >= large / 2 && i < large / 2 + large)
+                snprintf(w.account, TEXT, "account-many-%d", step);
             add(&w);
         }
     }
@@ -106,7 +121,7 @@ static void fill(int entries)
 
 /* ---- questions ---- */
 
-/* A filter with the step's large workspace, small account, large application, as asked for. */
+/* A filter with the step's large workspace, small or large account, large application, as asked. */
 static struct filter filter_of(struct words *w, int step, const char *which)
 {
     *w = (struct words){0};
@@ -117,6 +132,8 @@ static struct filter filter_of(struct words *w, int step, const char *which)
             snprintf(w->workspace, TEXT, "workSpaceMain");
         else if (*which == 'a')
             snprintf(w->account, TEXT, "account-%d", step);
+        else if (*which == 'N')
+            snprintf(w->account, TEXT, "account-many-%d", step);
         else
             snprintf(w->application, TEXT, *which == 'P' ? "APPLICATION-%d" : "MLA_JAVA_HEADLESS",
                      step);
@@ -155,73 +172,114 @@ static void ask(const char *shape, const char *which, int step)
     vec_fini(&found);
 }
 
-static void ask_all(const char *shape, const char *which)
+static void ask_all(const char *shape, const char *which, int steps)
 {
     int step;
 
     printf(",\"%s\":[", shape);
-    for (step = 0; step < STEPS; step++)
+    for (step = 0; step < steps; step++)
         ask(shape, which, step);
     putchar(']');
 }
+
+/* ---- clients anywhere, so that nothing of theirs is in a cache ---- */
+
+/* Copies of the texts of one of them. */
+struct drawn {
+    uint32_t at; /* in known */
+    struct words words;
+};
 
 static void copy(char to[TEXT], struct bytes from)
 {
     snprintf(to, TEXT, "%.*s", (int)from.len, from.at);
 }
 
-/* Of clients anywhere, who are asked for by copies, so that nothing of theirs is in a cache. */
-static double find_ns(int entries)
+static struct drawn *draw(void)
 {
-    struct words *w = mem_alloc(FINDS * sizeof(*w));
-    unsigned at = 1;
-    int64_t begun_ns;
-    int i, missing = 0;
+    struct drawn *drawn = mem_alloc(DRAWS * sizeof(*drawn));
+    uint32_t at = 1;
+    int i;
 
-    for (i = 0; i < FINDS; i++) {
+    for (i = 0; i < DRAWS; i++) {
+        struct words *w = &drawn[i].words;
         struct identity who;
 
         at = at * 1664525U + 1013904223U;
-        who = client_identity(known.at[at % (unsigned)entries]);
-        copy(w[i].workspace, who.dim[0]);
-        copy(w[i].account, who.dim[1]);
-        copy(w[i].device, who.dim[2]);
-        copy(w[i].application, who.dim[3]);
+        drawn[i].at = (at >> 8) % known.len;
+        who = client_identity(known.at[drawn[i].at]);
+        copy(w->workspace, who.dim[0]);
+        copy(w->account, who.dim[1]);
+        copy(w->device, who.dim[2]);
+        copy(w->application, who.dim[3]);
     }
-    begun_ns = now_ns();
-    for (i = 0; i < FINDS; i++) {
-        struct identity who = identity_of(&w[i]);
+    return drawn;
+}
 
-        missing += index_find(&clients, &who, identity_hash(&key, &who)) == NULL;
+static double find_ns(const struct drawn *drawn)
+{
+    int64_t begun_ns = now_ns();
+    int i;
+
+    for (i = 0; i < DRAWS; i++) {
+        struct identity who = identity_of(&drawn[i].words);
+
+        CHECK(index_find(&clients, &who, identity_hash(&key, &who)));
     }
-    begun_ns = now_ns() - begun_ns;
-    CHECK(missing == 0);
-    mem_free(w);
-    return (double)begun_ns / FINDS;
+    return (double)(now_ns() - begun_ns) / DRAWS;
+}
+
+/* One goes and comes again. */
+static double change_ns(const struct drawn *drawn)
+{
+    int64_t begun_ns = now_ns();
+    int i;
+
+    for (i = 0; i < DRAWS; i++) {
+        struct identity who = identity_of(&drawn[i].words);
+
+        index_remove(&clients, known.at[drawn[i].at]);
+        known.at[drawn[i].at] = index_get(&clients, &who, identity_hash(&key, &who));
+    }
+    return (double)(now_ns() - begun_ns) / DRAWS;
+}
+
+/* The newest first. */
+static double remove_ns(int entries)
+{
+    int64_t begun_ns = now_ns();
+
+    while (known.len)
+        index_remove(&clients, known.at[--known.len]);
+    return (double)(now_ns() - begun_ns) / entries;
 }
 
 int index_main(int entries)
 {
+    int steps = steps_of(entries);
+    struct drawn *drawn;
     int64_t begun_ns;
 
-    if (entries < 2 * SHARE * matches_of(STEPS - 1)) {
-        fprintf(stderr, "guard index: at least %d entries\n", 2 * SHARE * matches_of(STEPS - 1));
+    if (entries < LEAST) {
+        fprintf(stderr, "guard index: at least %d entries\n", LEAST);
         return 2;
     }
     index_init(&clients, &key);
     begun_ns = now_ns();
-    fill(entries);
+    fill(entries, steps);
     printf("{\"scenario\":\"index\",\"entries\":%d,\"large_set\":%d,\"add_ns\":%.0f", entries,
            entries / SHARE, (double)(now_ns() - begun_ns) / entries);
-    printf(",\"find_ns\":%.0f", find_ns(entries));
-    ask_all("account", "a");
-    ask_all("account_and_larger_workspace", "Ma");
-    ask_all("account_workspace_application", "MaA");
-    ask_all("two_large_with_few_in_common", "WP");
-    puts("}");
-    while (known.len)
-        index_remove(&clients, known.at[--known.len]);
+    drawn = draw();
+    printf(",\"find_ns\":%.0f", find_ns(drawn));
+    ask_all("account", "a", steps);
+    ask_all("account_and_larger_workspace", "Ma", steps);
+    ask_all("account_workspace_application", "MaA", steps);
+    ask_all("two_large_with_few_in_common", "WP", steps);
+    ask_all("three_large_with_few_in_common", "WNP", steps);
+    printf(",\"go_and_come_ns\":%.0f", change_ns(drawn));
+    printf(",\"remove_ns\":%.0f}\n", remove_ns(entries));
     index_fini(&clients);
     vec_fini(&known);
+    mem_free(drawn);
     return 0;
 }

@@ -2,74 +2,9 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "hub/value.h"
 
 enum { AHEAD = 8 }; /* clients asked from memory before their turn in a long walk */
-
-/* One distinct value of one dimension, and who has it. A set of one needs no memory of its own:
-   accounts and devices mostly have one client. */
-struct value {
-    uint64_t hash;
-    uint32_t len, cap, count;
-    union {
-        struct client *one; /* cap 1 */
-        struct client **many;
-    };
-    char text[];
-};
-
-static struct bytes value_bytes(const struct value *v)
-{
-    return bytes_of(v->text, v->len);
-}
-
-static struct client *const *members(const struct value *v)
-{
-    return v->cap == 1 ? &v->one : v->many;
-}
-
-/* ---- sets of clients ---- */
-
-static void set_resize(struct value *v, uint32_t cap)
-{
-    struct client **many = v->cap == 1 ? NULL : v->many;
-
-    if (cap == 1) {
-        struct client *one = many[0];
-
-        mem_free(many);
-        v->one = one;
-    } else if (many) {
-        v->many = mem_resize(many, cap * sizeof(struct client *));
-    } else {
-        many = mem_alloc(cap * sizeof(struct client *));
-        many[0] = v->one;
-        v->many = many;
-    }
-    v->cap = cap;
-}
-
-static void set_add(struct value *v, enum dimension d, struct client *c)
-{
-    if (v->count == v->cap)
-        set_resize(v, v->cap * 2);
-    if (v->cap == 1)
-        v->one = c;
-    else
-        v->many[v->count] = c;
-    c->at[d] = v->count++;
-}
-
-static void set_remove(struct value *v, enum dimension d, const struct client *c)
-{
-    struct client *last = members(v)[--v->count];
-
-    if (last != c) {
-        v->many[c->at[d]] = last;
-        last->at[d] = c->at[d];
-    }
-    if (v->count && v->cap > 1 && v->count <= v->cap / 4)
-        set_resize(v, v->cap / 2);
-}
 
 /* ---- values ---- */
 
@@ -92,9 +27,7 @@ static struct value *value_get(struct index *x, enum dimension d, struct bytes t
 
     if (v)
         return v;
-    v = mem_alloc(sizeof(*v) + text.len);
-    *v = (struct value){.hash = hash, .len = (uint32_t)text.len, .cap = 1};
-    memcpy(v->text, text.at, text.len);
+    v = value_new(hash, text);
     map_add(&x->values[d], hash, v);
     return v;
 }
@@ -103,13 +36,12 @@ static void value_leave(struct index *x, enum dimension d, struct client *c)
 {
     struct value *v = c->value[d];
 
-    set_remove(v, d, c);
+    value_remove(v, d, c);
+    overlap_left(&x->overlap, v, c->at_all, x->all.len);
     if (v->count)
         return;
     map_remove(&x->values[d], v->hash, v);
-    if (v->cap > 1)
-        mem_free(v->many);
-    mem_free(v);
+    value_free(v);
 }
 
 /* ---- clients ---- */
@@ -132,6 +64,7 @@ void index_fini(struct index *x)
     for (d = 0; d < DIMENSIONS; d++)
         map_fini(&x->values[d]);
     map_fini(&x->clients);
+    overlap_fini(&x->overlap);
     vec_fini(&x->all);
 }
 
@@ -189,14 +122,25 @@ struct client *index_get(struct index *x, const struct identity *who, uint64_t h
     c = mem_new(struct client);
     c->hash = hash;
     list_init(&c->sessions);
-    for (d = 0; d < DIMENSIONS; d++) {
-        c->value[d] = value_get(x, (enum dimension)d, who->dim[d]);
-        set_add(c->value[d], (enum dimension)d, c);
-    }
     c->at_all = x->all.len;
     vec_push(&x->all, c);
+    for (d = 0; d < DIMENSIONS; d++) {
+        c->value[d] = value_get(x, (enum dimension)d, who->dim[d]);
+        value_add(c->value[d], (enum dimension)d, c);
+        overlap_came(&x->overlap, c->value[d], c->at_all, x->all.len);
+    }
     map_add(&x->clients, hash, c);
     return c;
+}
+
+/* From the end to a place that has become free. */
+static void move(struct index *x, struct client *c, uint32_t to)
+{
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        overlap_moved(&x->overlap, c->value[d], c->at_all, to);
+    c->at_all = to;
 }
 
 void index_remove(struct index *x, struct client *c)
@@ -206,11 +150,11 @@ void index_remove(struct index *x, struct client *c)
 
     CHECK(c->session_count == 0 && c->deliveries == 0);
     map_remove(&x->clients, c->hash, c);
+    moved = vec_swap_remove(&x->all, c->at_all);
     for (d = 0; d < DIMENSIONS; d++)
         value_leave(x, (enum dimension)d, c);
-    moved = vec_swap_remove(&x->all, c->at_all);
     if (moved)
-        moved->at_all = c->at_all;
+        move(x, moved, c->at_all);
     mem_free(c);
 }
 
@@ -281,6 +225,55 @@ static bool is_wanted(const struct index *x, const struct wanted *w, const struc
     return c->skip != x->skip;
 }
 
+/* Keeps those that are not excluded, of the ones from that number on. */
+static void leave_out_excluded(const struct index *x, struct vec *out, uint32_t from)
+{
+    uint32_t kept = from, i;
+
+    for (i = from; i < out->len; i++) {
+        const struct client *c = out->at[i];
+
+        if (i + AHEAD < out->len)
+            __builtin_prefetch(out->at[i + AHEAD]);
+        if (c->skip != x->skip)
+            out->at[kept++] = out->at[i];
+    }
+    out->len = kept;
+}
+
+/* By the overlap of the given sets; false if a walk is as good. A set of everybody rules nobody
+ * out. */
+static bool select_overlap(struct index *x, const struct wanted *w, const struct filter *f,
+                           struct vec *out)
+{
+    struct value *of[DIMENSIONS];
+    uint32_t from = out->len;
+    int d, given = 0;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        if (w->value[d] && w->value[d]->count < x->all.len)
+            of[given++] = w->value[d];
+    if (given < 2 || !overlap_pays(w->smallest, x->all.len))
+        return false;
+    overlap_select(&x->overlap, of, given, &x->all, out);
+    if (f->excluded)
+        leave_out_excluded(x, out, from);
+    return true;
+}
+
+static void walk(const struct index *x, const struct wanted *w, struct client *const *from,
+                 uint32_t count, struct vec *out)
+{
+    uint32_t i;
+
+    for (i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            __builtin_prefetch(from[i + AHEAD]);
+        if (is_wanted(x, w, from[i]))
+            vec_push(out, from[i]);
+    }
+}
+
 void index_select(struct index *x, const struct filter *f, struct vec *out)
 {
     struct wanted w;
@@ -290,14 +283,8 @@ void index_select(struct index *x, const struct filter *f, struct vec *out)
         return;
     mark_excluded(x, f);
     if (w.smallest) {
-        struct client *const *from = members(w.smallest);
-
-        for (i = 0; i < w.smallest->count; i++) {
-            if (i + AHEAD < w.smallest->count)
-                __builtin_prefetch(from[i + AHEAD]);
-            if (is_wanted(x, &w, from[i]))
-                vec_push(out, from[i]);
-        }
+        if (!select_overlap(x, &w, f, out))
+            walk(x, &w, value_members(w.smallest), w.smallest->count, out);
     } else {
         for (i = 0; i < x->all.len; i++)
             if (is_wanted(x, &w, x->all.at[i]))
