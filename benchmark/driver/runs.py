@@ -81,9 +81,9 @@ def load_command(job, build, server, rate, threads):
 
 
 def spins(job, cores):
-    """A generator that has a core of its own and a server to saturate never sleeps: being woken would be paid by the
-    server. In an open loop, and beside wrk, which sleeps, it sleeps too."""
-    return bool(cores) and job.layout == rows.APART and job.scenario in ("pairs", "fanout") and not job.half_of
+    """A generator that has a core of its own never sleeps: being woken would be paid by the server. (wrk has no time to
+    sleep either.) Idle clients sleep, and who waits for processes to come to rest does."""
+    return bool(cores) and job.layout == rows.APART and job.scenario not in ("idle", "storm")
 
 
 def _load(job, build, folder, server, cores, rate, longest):

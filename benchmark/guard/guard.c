@@ -24,9 +24,6 @@ static const struct scenario *const scenarios[] = {
     &scenario_connect,    &scenario_ping,   &scenario_shards,
 };
 
-/* jansson, while it is linked, scatters its tables by chance: by this it does always alike. */
-__attribute__((weak)) void json_object_seed(size_t seed);
-
 static const char *running = "guard";
 
 void sim_fail(const char *format, ...)
@@ -132,8 +129,6 @@ int main(int argc, char **argv)
     if (argc > 3 || count < 0 || count > INT_MAX / 2 || (!s && !of_index))
         return usage();
     log_setup(LOG_ERROR, LOG_TEXT);
-    if (json_object_seed)
-        json_object_seed(1);
     if (of_index)
         return index_main(count ? (int)count : INDEX_ENTRIES);
     return run(s, count ? (int)count : s->usual);

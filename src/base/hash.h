@@ -14,6 +14,10 @@ struct hash_key {
 
 uint64_t hash_bytes(const struct hash_key *key, struct bytes b);
 
+/* Of several at once, their lengths included: SipHash of the lengths and then of every part, filled
+   up with zeros to whole words. Of tuples of equal count, whose parts have less than 4 GiB. */
+uint64_t hash_tuple(const struct hash_key *key, const struct bytes *parts, size_t count);
+
 /* Folds one more value into a hash: for tuples of hashes, pointers or numbers. a is scattered
    before b comes in, so that neighbouring values do not cancel each other out. */
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)

@@ -70,12 +70,7 @@ void index_fini(struct index *x)
 
 uint64_t identity_hash(const struct hash_key *key, const struct identity *who)
 {
-    uint64_t hash = 0;
-    int d;
-
-    for (d = 0; d < DIMENSIONS; d++)
-        hash = hash_mix(hash, hash_bytes(key, who->dim[d]));
-    return hash;
+    return hash_tuple(key, who->dim, DIMENSIONS);
 }
 
 uint64_t filter_hash(const struct hash_key *key, const struct filter *f)

@@ -33,6 +33,13 @@ static size_t skip_ascii(struct bytes text, size_t from)
 {
     const uint64_t high_bits = 0x8080808080808080;
 
+    for (; text.len - from >= 4 * sizeof(uint64_t); from += 4 * sizeof(uint64_t)) {
+        uint64_t words[4];
+
+        memcpy(words, text.at + from, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3]) & high_bits)
+            break;
+    }
     for (; text.len - from >= sizeof(uint64_t); from += sizeof(uint64_t)) {
         uint64_t eight;
 

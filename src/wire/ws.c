@@ -152,6 +152,14 @@ static void unmask(uint8_t mask[MASK_BYTES], char *at, size_t n)
     memcpy(old, mask, sizeof old);
     memcpy(&four, mask, sizeof four);
     eight = (uint64_t)four << 32 | four;
+    for (; n - i >= 4 * sizeof eight; i += 4 * sizeof eight) {
+        uint64_t words[4];
+
+        memcpy(words, at + i, sizeof words);
+        for (int w = 0; w < 4; w++)
+            words[w] ^= eight;
+        memcpy(at + i, words, sizeof words);
+    }
     for (; n - i >= sizeof eight; i += sizeof eight) {
         uint64_t word;
 

@@ -116,8 +116,8 @@ def test_the_generators_command():
 def test_only_a_generator_with_a_core_of_its_own_never_sleeps():
     jobs = {job.key: job for job in plan.unique_jobs(rows.rows(rows.FULL))}
     spinning = {key for key, job in jobs.items() if runs.spins(job, {1})}
-    assert {"pairs.raw", "pairs.v2", "pairs.nats", "fanout-1000.pushca", "growth.raw"} <= spinning
-    assert not spinning & {"latency.raw", "http.pushca", "crowd.quiet", "cores.two", "idle.pushca", "storm.raw"}
+    assert {"pairs.raw", "pairs.nats", "fanout-1000.pushca", "latency.raw", "http.nchan", "crowd.quiet"} <= spinning
+    assert not spinning & {"cores.one", "cores.two", "idle.pushca", "idle.raw", "storm.raw"}
     assert not any(runs.spins(job, set()) for job in jobs.values())
 
 

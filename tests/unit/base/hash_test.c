@@ -125,12 +125,45 @@ static void mix_spreads_into_the_low_bits(void **state)
     }
 }
 
+static uint64_t of_two(const struct hash_key *key, struct bytes a, struct bytes b)
+{
+    return hash_tuple(key, (struct bytes[]){a, b}, 2);
+}
+
+/* Every pair of parts has its own hash, however the same bytes are dealt out and whatever a part
+   ends with; equal ones agree at any alignment. */
+static void tuples_are_told_apart(void **state)
+{
+    enum { LONGEST = 20, PAIRS = (LONGEST + 1) * (LONGEST + 1) };
+    static const char zeros[LONGEST + 1], letters[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    struct hash_key key = {1, 2}, other = {1, 3};
+    uint64_t seen[2 * PAIRS];
+    size_t count = 0, i, j;
+
+    (void)state;
+    for (i = 0; i <= LONGEST; i++) {
+        for (j = 0; j <= LONGEST; j++) {
+            seen[count++] = of_two(&key, bytes_of(letters, i), bytes_of(letters + i, j));
+            assert_true(seen[count - 1] ==
+                        of_two(&key, bytes_of(letters + 3, i), bytes_of(letters + 1, j)));
+            assert_true(seen[count - 1] !=
+                        of_two(&other, bytes_of(letters, i), bytes_of(letters + i, j)));
+            if (i + j)
+                seen[count++] = of_two(&key, bytes_of(zeros, i), bytes_of(zeros, j));
+        }
+    }
+    for (i = 0; i < count; i++)
+        for (j = 0; j < i; j++)
+            assert_true(seen[i] != seen[j]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_as_another_implementation),
         cmocka_unit_test(known_answers),
         cmocka_unit_test(nothing_has_a_hash_too),
+        cmocka_unit_test(tuples_are_told_apart),
         cmocka_unit_test(mix_heeds_both_and_their_order),
         cmocka_unit_test(mix_spreads_into_the_low_bits),
     };
