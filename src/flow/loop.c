@@ -6,6 +6,7 @@
 
 enum {
     EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
+    PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
     TIMERS_A_TURN = 4096, /* the rest is due again at once, after a look at the sockets */
 };
 
@@ -81,8 +82,11 @@ static void read_ready(struct loop *l, const struct epoll_event *events, int n)
         sched_yield();
         return;
     }
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        if (i % PRESSURE_EVERY == PRESSURE_EVERY - 1 && h->is_pressed && h->is_pressed(h->owner))
+            return;
         h->on_ready(h->owner, events[i].data.u64, events[i].events);
+    }
 }
 
 void loop_turn(struct loop *l, int64_t max_wait_ms)

@@ -8,10 +8,10 @@
 #include "net/sock.h"
 
 enum {
-    BLOCK_CONNS = 64,    /* conns of one slab */
-    WRITE_BUDGET = 1024, /* sockets written in one turn */
-    BULK_LEAST = 16,     /* of bulk: so few while others want something, about 50 us */
-    BULK_MOST = 128,
+    BLOCK_CONNS = 64,        /* conns of one slab */
+    WRITE_BUDGET = 1024,     /* sockets written in one turn */
+    BULK_LEAST = 16,         /* of bulk, beside others: so many, or half of what those are */
+    BULK_MOST = 128,         /* of bulk, alone */
     WRITE_BYTES = 64 * 1024, /* to one socket in one turn */
     WRITE_FRAMES = 64,
     SCRATCH_BYTES = 1024,
@@ -408,13 +408,15 @@ static bool write_some(struct conn *c)
     return c->out.len > 0;
 }
 
-/* Writes to at most budget sockets of the list; those with more to write come again. */
-static void write_list(struct list *dirty, uint32_t budget)
+/* Writes to at most budget sockets of the list, and says to how many; those with more to write come
+   again. */
+static uint32_t write_list(struct list *dirty, uint32_t budget)
 {
     struct list again;
+    uint32_t count;
 
     list_init(&again);
-    while (budget-- && !list_is_empty(dirty)) {
+    for (count = 0; count < budget && !list_is_empty(dirty); count++) {
         struct conn *c = container_of(list_first(dirty), struct conn, link);
 
         /* one system call is time enough for the next one to come from memory */
@@ -424,26 +426,27 @@ static void write_list(struct list *dirty, uint32_t budget)
             list_push_back(&again, &c->link);
     }
     list_splice(dirty, &again);
+    return count;
 }
 
-/* A copy for each of ten thousand takes tens of milliseconds: in small slices it does not hold up
-   the others, and in larger ones while there are none. */
-static void write_bulk(struct net *n)
+/* A copy for each of ten thousand takes tens of milliseconds: in slices it does not hold up the
+   others, and is not held up by them either: a third of the writes are its own. */
+static uint32_t bulk_budget(struct net *n, bool alone, uint32_t others)
 {
-    bool alone = !n->was_ready && list_is_empty(&n->dirty);
-
     if (!alone)
         n->bulk_budget = BULK_LEAST;
     else if (n->bulk_budget < BULK_MOST)
         n->bulk_budget *= 2;
-    write_list(&n->bulk, n->bulk_budget);
+    return others / 2 > n->bulk_budget ? others / 2 : n->bulk_budget;
 }
 
 bool net_write(struct net *n)
 {
-    write_list(&n->dirty, WRITE_BUDGET);
+    bool alone = !n->was_ready && list_is_empty(&n->dirty);
+    uint32_t others = write_list(&n->dirty, WRITE_BUDGET);
+
     if (!list_is_empty(&n->bulk))
-        write_bulk(n);
+        write_list(&n->bulk, bulk_budget(n, alone, others));
     n->was_ready = false;
     return !list_is_empty(&n->dirty) || !list_is_empty(&n->bulk);
 }

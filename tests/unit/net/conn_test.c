@@ -380,6 +380,44 @@ static void copies_for_many_hold_nobody_up(void **state)
     buf_fini(&got);
 }
 
+/* Beside others, whoever brings them, bulk has at least a few and half as many as they are. */
+static void copies_for_many_have_their_share(void **state)
+{
+    enum { MANY = 600, OTHERS = 100 };
+    static struct probe bulk[MANY], probes[OTHERS];
+    struct world w;
+    int fds[MANY], other[OTHERS], i, round, arrived;
+
+    (void)state;
+    world_open(&w);
+    for (i = 0; i < MANY; i++)
+        fds[i] = probe_open(&w, &bulk[i], 0);
+    for (i = 0; i < OTHERS; i++)
+        other[i] = probe_open(&w, &probes[i], 0);
+    w.net.to_many = true;
+    for (i = 0; i < MANY; i++)
+        assert_int_equal(push(bulk[i].conn, 'm', 1), ERR_OK);
+    w.net.to_many = false;
+    for (round = 1; round <= 4; round++) {
+        assert_int_equal(push(probes[0].conn, 'd', 1), ERR_OK);
+        assert_true(net_write(&w.net));
+        for (i = 0, arrived = 0; i < MANY; i++)
+            arrived += has_arrived(fds[i]);
+        assert_int_equal(arrived, 16 * round);
+    }
+    for (i = 0; i < OTHERS; i++)
+        assert_int_equal(push(probes[i].conn, 'd', 1), ERR_OK);
+    assert_true(net_write(&w.net));
+    for (i = 0, arrived = 0; i < MANY; i++)
+        arrived += has_arrived(fds[i]);
+    assert_int_equal(arrived, 16 * 4 + OTHERS / 2);
+    for (i = 0; i < MANY; i++)
+        close(fds[i]);
+    for (i = 0; i < OTHERS; i++)
+        close(other[i]);
+    world_close(&w);
+}
+
 static void reading_can_be_switched(void **state)
 {
     struct world w;
@@ -741,6 +779,7 @@ int main(void)
         cmocka_unit_test(the_last_push_drops_what_was_not_begun),
         cmocka_unit_test(who_does_not_read_is_not_read_from),
         cmocka_unit_test(copies_for_many_hold_nobody_up),
+        cmocka_unit_test(copies_for_many_have_their_share),
         cmocka_unit_test(reading_can_be_switched),
         cmocka_unit_test(a_stalled_peer_is_told_of_once),
         cmocka_unit_test(a_stalled_peer_does_not_keep_a_finished_conn),
