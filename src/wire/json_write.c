@@ -6,7 +6,7 @@
 
 struct json_writer json_writer(struct buf *out)
 {
-    return (struct json_writer){out, false};
+    return (struct json_writer){.out = out};
 }
 
 static void separate(struct json_writer *w)
@@ -101,8 +101,9 @@ static bool needs_look(const char *at)
 }
 
 /* Runs of plain bytes are added whole. An escaped '@' does not count as one for the next. */
-static void add_escaped(struct buf *out, struct bytes text)
+static void add_escaped(const struct json_writer *w, struct bytes text)
 {
+    struct buf *out = w->out;
     size_t run = 0, i = 0;
     bool after_at = false;
 
@@ -116,7 +117,7 @@ static void add_escaped(struct buf *out, struct bytes text)
             continue;
         }
         letter = escape_letter(c);
-        if (after_at && c == '@')
+        if (after_at && c == '@' && !w->keep_at)
             letter = 'u';
         after_at = c == '@' && !letter;
         if (letter) {
@@ -130,17 +131,17 @@ static void add_escaped(struct buf *out, struct bytes text)
         buf_add(out, bytes_of(text.at + run, text.len - run));
 }
 
-static void add_string(struct buf *out, struct bytes text)
+static void add_string(const struct json_writer *w, struct bytes text)
 {
-    buf_add_char(out, '"');
-    add_escaped(out, text);
-    buf_add_char(out, '"');
+    buf_add_char(w->out, '"');
+    add_escaped(w, text);
+    buf_add_char(w->out, '"');
 }
 
 void json_key(struct json_writer *w, const char *name)
 {
     separate(w);
-    add_string(w->out, bytes_text(name));
+    add_string(w, bytes_text(name));
     buf_add_char(w->out, ':');
     w->comma = false;
 }
@@ -148,14 +149,14 @@ void json_key(struct json_writer *w, const char *name)
 void json_text(struct json_writer *w, struct bytes text)
 {
     separate(w);
-    add_string(w->out, text);
+    add_string(w, text);
 }
 
 void json_text_and(struct json_writer *w, struct bytes text, struct bytes plain)
 {
     separate(w);
     buf_add_char(w->out, '"');
-    add_escaped(w->out, text);
+    add_escaped(w, text);
     buf_add(w->out, plain);
     buf_add_char(w->out, '"');
 }

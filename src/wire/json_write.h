@@ -12,7 +12,8 @@
 
 struct json_writer {
     struct buf *out;
-    bool comma; /* private: a value came before */
+    bool comma;   /* private: a value came before */
+    bool keep_at; /* set by who writes what is never seen beside the delimiter: "@@" stays */
 };
 
 struct json_writer json_writer(struct buf *out);

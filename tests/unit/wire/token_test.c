@@ -522,6 +522,31 @@ static void test_longest_identity(void **state)
     buf_fini(&b);
 }
 
+/* What we issue we take, whatever the configured length of a dimension, and however much of it is
+   the one character that other JSON of ours escapes. */
+static void test_what_is_issued_is_taken(void **state)
+{
+    static const size_t lengths[] = {1, 256, 500, 1600, 4096};
+    static char text[4096];
+
+    (void)state;
+    for (int letter = 0; letter < 3; letter++) {
+        memset(text, "a@\\"[letter], sizeof(text));
+        for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+            struct identity who, got;
+            struct buf b = {0};
+
+            for (int d = 0; d < DIMENSIONS; d++)
+                who.dim[d] = bytes_of(text, lengths[i]);
+            assert_int_equal(token_issue(tokens, &who, NOW, LIFE, &dice_of_tokens, &b), ERR_OK);
+            assert_in_range(b.len, 1, (2 * lengths[i] * DIMENSIONS + 400) / 3 * 4);
+            assert_int_equal(token_check(tokens, buf_bytes(&b), NOW, lengths[i], &got), ERR_OK);
+            assert_true(identity_equal(&got, &who));
+            buf_fini(&b);
+        }
+    }
+}
+
 static void test_any_characters(void **state)
 {
     struct identity got, who = {{BYTES("\xc3\xa9 \"q\" \\ /"), BYTES("\xf0\x9f\x98\x80@@"),
@@ -569,6 +594,7 @@ int main(void)
         cmocka_unit_test(test_wrong_claims),
         cmocka_unit_test(test_dimension_limit),
         cmocka_unit_test(test_longest_identity),
+        cmocka_unit_test(test_what_is_issued_is_taken),
         cmocka_unit_test(test_any_characters),
     };
 
