@@ -4,7 +4,6 @@
  * Exit status: 0 done; 1 wrong configuration or cannot start; 2 wrong command line.
  */
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -132,22 +131,12 @@ static void fill_standard_descriptors(void)
         close(fd);
 }
 
-/* What a turn allocates is freed at its end: giving that back to the kernel each time only to have
-   it cleared again in the next turn would cost page faults. */
-static void tune_malloc(void)
-{
-    enum { KEPT_FREE_BYTES = 4 << 20 };
-
-    mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES);
-}
-
 int main(int argc, char *argv[])
 {
     struct options options;
     struct problem why;
     int status;
 
-    tune_malloc();
     fill_standard_descriptors();
     if (options_read(argc, argv, &options, &why)) {
         fprintf(stderr, "pushca: %s; see pushca --help\n", why.text);
