@@ -61,8 +61,9 @@ def _remarks(job, results):
     def median(field):
         return results.median(job.key, field)
 
-    if results.flaws(job.key):
-        found.append(", ".join(flaw.upper() for flaw in results.flaws(job.key)))
+    flaws = [flaw for flaw in results.flaws(job.key) if flaw not in ("broken", "refused")]
+    if flaws:
+        found.append(", ".join(flaw.upper() for flaw in flaws))
     if results.is_generator_bound(job.key):
         found.append("generator-bound")
     if job.tool == "wrk" and median("load_busy") > 0.95:
@@ -71,6 +72,7 @@ def _remarks(job, results):
                         ("cpu_us_per_client_second", "{} us CPU a client-second"),
                         ("free_rate", "{}/s of time left by the generator"),
                         ("cpu_us_per_message", "{} us CPU a message"),
+                        ("crowd_last_p50_us", "a multicast's last copy after {} us"),
                         ("late", "{} sent late by the generator"), ("broken", "{} connections broke"),
                         ("refused", "{} requests refused")):
         if median(field):

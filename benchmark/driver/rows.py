@@ -138,8 +138,10 @@ def _storm(profile):
 
 
 def _crowd(profile):
-    quiet = _job(profile, "crowd", "quiet", "pushca", "crowd", True, half_of="pairs.pushca", options=("--quiet",))
-    loud = _job(profile, "crowd", "loud", "pushca", "crowd", True, half_of="pairs.pushca", base=quiet.key)
+    quiet = _job(profile, "crowd", "quiet", "pushca", "crowd", True, half_of="pairs.pushca", options=("--quiet",),
+                 warmup=profile.seconds * 2 / 3)
+    loud = _job(profile, "crowd", "loud", "pushca", "crowd", True, half_of="pairs.pushca", base=quiet.key,
+                warmup=profile.seconds * 2 / 3)
     return Row("crowd", "the open loop while one client reads nothing and 10,000 others get a multicast each second, "
                         "against the quiet run", (quiet, loud), first=_raw_and_pushca(profile)[1:])
 

@@ -27,5 +27,5 @@ def free_rate(run, cores):
 
 
 def is_generator_bound(load_busy, server_busy):
-    """The generator had no time left and the server had: the rate is not the server's."""
-    return load_busy > 0.95 and server_busy < 0.9
+    """The server had time left and the generator little: the rate is not the server's."""
+    return load_busy > 0.9 and server_busy < 0.95

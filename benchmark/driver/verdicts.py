@@ -7,6 +7,8 @@ import stats
 
 WANTED_ROUNDS = 5
 FLAWS = ("lost", "doubled", "swapped", "torn")
+FAULTS = ("broken", "refused", "crowd_lost", "crowd_torn", "crowd_broken")  # as bad, in words only
+LATE = 0.001  # a part of the messages, sent late by the generator, worth a word
 OURS = ("raw", "pushca")
 YARDSTICKS = ("raw", "nginx", *rows.PEERS)
 DISTURBED = 0.1  # a part of the cores that others had, worth a word
@@ -38,7 +40,7 @@ class Results:
 
     def flaws(self, key):
         """{flaw: how many messages in all rounds}, only those that there were."""
-        sums = {flaw: sum(self.series(key, flaw).values()) for flaw in FLAWS}
+        sums = {flaw: sum(self.series(key, flaw).values()) for flaw in FLAWS + FAULTS}
         return {flaw: count for flaw, count in sums.items() if count}
 
     def is_generator_bound(self, key):
@@ -154,6 +156,8 @@ def judge(one, results):
     remarks += [f"{key} generator-bound" for key in one.keys if one.is_rate and results.is_generator_bound(key)]
     if len(values) < WANTED_ROUNDS:
         remarks.append(f"{len(values)} of {WANTED_ROUNDS} rounds")
+    remarks += [f"{results.median(key, 'late'):,.0f} sent late by the generator of {key}" for key in one.keys
+                if (results.median(key, "late") or 0) > LATE * (results.median(key, "deliveries") or 0)]
     if results.disturbance(one.keys):
         remarks.append(f"others took {results.disturbance(one.keys):.0%} of the cores")
     is_ours = any(key.partition(".")[2] not in YARDSTICKS for key in flawed)

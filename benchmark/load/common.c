@@ -9,7 +9,7 @@
 
 enum { CONNECTING_MAX = 256, CONNECT_SECONDS = 60, EVENTS = 256 };
 
-static const uint64_t DRAIN_NS = 2000000000, WAIT_NS = 10000000;
+static const uint64_t DRAIN_NS = 2000000000, WAIT_NS = 10000000, AFTER_NS = 50000000;
 
 void ring_make(struct pump *p, uint32_t n)
 {
@@ -65,5 +65,7 @@ void drain(struct pump *p)
     uint64_t end = now_ns() + DRAIN_NS;
 
     while (score_lost(p) && now_ns() < end)
+        pump_turn(p, WAIT_NS, EVENTS);
+    for (end = now_ns() + AFTER_NS; now_ns() < end;) /* what comes twice */
         pump_turn(p, WAIT_NS, EVENTS);
 }

@@ -8,7 +8,7 @@ static uint32_t cell_of(uint64_t ns)
 
     if (ns < HISTOGRAM_FINE)
         return (uint32_t)ns;
-    octave = 63 - (uint32_t)__builtin_clzll(ns) - 6;
+    octave = 63 - (uint32_t)__builtin_clzll(ns) - 7;
     cell = octave * (HISTOGRAM_FINE / 2) + (uint32_t)(ns >> octave);
     if (cell >= HISTOGRAM_OCTAVES * HISTOGRAM_FINE)
         cell = HISTOGRAM_OCTAVES * HISTOGRAM_FINE - 1;

@@ -6,7 +6,7 @@
 #pragma once
 #include <stdint.h>
 
-enum { HISTOGRAM_FINE = 128, HISTOGRAM_OCTAVES = 40 };
+enum { HISTOGRAM_FINE = 256, HISTOGRAM_OCTAVES = 40 };
 
 struct histogram {
     uint64_t of[HISTOGRAM_OCTAVES * HISTOGRAM_FINE];

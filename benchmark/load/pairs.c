@@ -15,7 +15,14 @@
 #include "load/text.h"
 #include "load/tools.h"
 
-enum { EVENTS = 256, CROWD_EVENTS = 16, SUBSCRIBERS = 10000, MUTE_TEXT = 1024, MUTE_A_MS = 1 };
+enum {
+    EVENTS = 256,
+    CROWD_EVENTS = 16,
+    SUBSCRIBERS = 10000,
+    MUTE_TEXT = 1024,
+    MUTE_A_MS = 1,
+    CROWD_PATIENCE = 5
+};
 
 static const uint64_t SECOND_NS = 1000000000, LATE_NS = 1000000, LONGEST_WAIT_NS = 10000000;
 
@@ -29,7 +36,8 @@ struct run {
     /* the crowd, and the one who reads nothing */
     struct pump crowd;
     int post_fd, mute_fd;
-    uint64_t next_multicast_ns, next_mute_ns, multicasts, crowd_got;
+    uint64_t next_multicast_ns, next_mute_ns, multicasts, multicast_ns, crowd_got, crowd_torn;
+    struct histogram crowd_last; /* from a multicast to its last copy */
 };
 
 /* ---- what arrives ---- */
@@ -129,9 +137,12 @@ static void on_crowd_text(struct link *l, char *at, size_t len)
 {
     struct run *r = l->pump->owner;
 
-    (void)at;
-    (void)len;
-    r->crowd_got++;
+    if (len != r->o->text_bytes || at[0] != 'm' || memcmp(at, at + 1, len - 1) != 0) {
+        r->crowd_torn++;
+        return;
+    }
+    if (++r->crowd_got % SUBSCRIBERS == 0)
+        histogram_add(&r->crowd_last, now_ns() - r->multicast_ns);
 }
 
 static void crowd_connect(struct run *r)
@@ -182,10 +193,14 @@ static void post_without_waiting(struct run *r, uint32_t to, size_t len)
 
 static void crowd_turn(struct run *r, uint64_t now)
 {
-    if (r->o->quiet || strcmp(r->o->scenario, "crowd") != 0)
+    if (strcmp(r->o->scenario, "crowd") != 0)
+        return;
+    pump_turn(&r->crowd, 0, CROWD_EVENTS);
+    if (r->o->quiet || r->stopping)
         return;
     if (now >= r->next_multicast_ns) {
         r->next_multicast_ns += SECOND_NS;
+        r->multicast_ns = now;
         r->multicasts++;
         post_without_waiting(r, LINK_TO_ALL, r->o->text_bytes);
     }
@@ -193,7 +208,20 @@ static void crowd_turn(struct run *r, uint64_t now)
         r->next_mute_ns += (uint64_t)MUTE_A_MS * 1000000;
         post_without_waiting(r, r->crowd.links[0]->number, MUTE_TEXT);
     }
-    pump_turn(&r->crowd, 0, CROWD_EVENTS);
+}
+
+/* Copies of the multicasts that never came. */
+static uint64_t crowd_lost(const struct run *r)
+{
+    return r->multicasts * SUBSCRIBERS - r->crowd_got;
+}
+
+static void crowd_drain(struct run *r)
+{
+    uint64_t end = now_ns() + CROWD_PATIENCE * SECOND_NS;
+
+    while (crowd_lost(r) && now_ns() < end)
+        pump_turn(&r->crowd, LONGEST_WAIT_NS, EVENTS);
 }
 
 /* ---- the loop ---- */
@@ -253,7 +281,10 @@ static void print(const struct run *r)
     if (r->multicasts) {
         print_number("multicasts", (double)r->multicasts);
         print_number("crowd_deliveries", (double)r->crowd_got);
+        print_number("crowd_lost", (double)crowd_lost(r));
+        print_number("crowd_torn", (double)r->crowd_torn);
         print_number("crowd_broken", r->crowd.broken);
+        print_number("crowd_last_p50_us", histogram_us(&r->crowd_last, 0.5));
     }
     print_close();
 }
@@ -283,5 +314,6 @@ void pairs_run(const struct options *o)
     score_end(&r->score, &r->pump);
     r->stopping = true;
     drain(&r->pump);
+    crowd_drain(r);
     print(r);
 }

@@ -21,6 +21,7 @@ static double load_s(const struct pump *p)
 void score_begin(struct score *s, const struct pump *p)
 {
     s->measuring = true;
+    s->begin_ns = now_ns();
     s->server_cpu_s = -usage_cpu_s(&s->options->server);
     s->load_cpu_s = -load_s(p);
     s->seconds = -(double)now_ns() / 1e9;
@@ -32,7 +33,7 @@ void score_end(struct score *s, const struct pump *p)
     s->load_cpu_s += load_s(p);
     s->server_cpu_s += usage_cpu_s(&s->options->server);
     s->measuring = false;
-    s->measured = true;
+    s->end_ns = now_ns();
 }
 
 bool score_text(struct score *s, struct link *to, const char *at, size_t len, struct text *out)
@@ -60,7 +61,7 @@ bool score_text(struct score *s, struct link *to, const char *at, size_t len, st
 
 void score_latency(struct score *s, uint64_t since_ns)
 {
-    if (s->measuring)
+    if (s->begin_ns && since_ns >= s->begin_ns && (!s->end_ns || since_ns < s->end_ns))
         histogram_add(&s->latency, now_ns() - since_ns);
 }
 
@@ -90,6 +91,7 @@ void print_open(const struct score *s)
            mode_name(o->mode));
     print_number("clients", o->clients);
     print_number("text", o->text_bytes);
+    print_number("spin", o->spin);
 }
 
 void print_rates(const struct score *s, const struct pump *p)
@@ -102,7 +104,7 @@ void print_rates(const struct score *s, const struct pump *p)
     print_number("server_cpu_s", s->server_cpu_s);
     print_number("cpu_per_million", deliveries > 0 ? s->server_cpu_s / deliveries * 1e6 : 0);
     print_number("server_busy", s->server_cpu_s / s->seconds);
-    print_number("load_cpu_s", s->load_cpu_s);
+    print_number("load_cpu_s", s->load_cpu_s > 0 ? s->load_cpu_s : 0);
     print_number("load_per_million", deliveries > 0 ? s->load_cpu_s / deliveries * 1e6 : 0);
     print_number("load_busy", s->load_cpu_s / s->seconds);
     print_number("lost", (double)score_lost(p));

@@ -11,8 +11,9 @@
 
 struct score {
     const struct options *options;
-    bool measuring, measured;
-    uint64_t deliveries; /* in the measured time */
+    bool measuring;
+    uint64_t begin_ns, end_ns; /* of the measured time; 0: not yet */
+    uint64_t deliveries;       /* in the measured time */
     uint64_t doubled, swapped, torn;
     uint64_t late; /* sent more than a millisecond after their time, by the generator's own fault */
     struct histogram latency;
@@ -25,16 +26,17 @@ void score_begin(struct score *s, const struct pump *p);
 void score_end(struct score *s, const struct pump *p);
 
 /* A text came to this link: checks who sent it, to whom, what it says and whether it was its turn.
-   True: it counts as a delivery. ns: the time it took. */
+   True: it counts as a delivery. */
 struct text;
 bool score_text(struct score *s, struct link *to, const char *at, size_t len, struct text *out);
 
+/* Counts when the message was due in the measured time, also if it comes after its end. */
 void score_latency(struct score *s, uint64_t since_ns);
 
 /* Sent to links of this pump and never seen. */
 uint64_t score_lost(const struct pump *p);
 
-/* The JSON object, piece by piece; score_print_run writes what every run has. */
+/* The JSON object, piece by piece. */
 void print_open(const struct score *s);
 void print_number(const char *name, double value);
 void print_rates(const struct score *s, const struct pump *p);

@@ -114,7 +114,7 @@ def counted(instructions, **calls):
     (counted(900, writes=1.2), counted(1000), "FAILED"),
     (counted(1000, writes=1.05), counted(1000), "ok"),
     (counted(1000, writes=0.5, reads=1.5), counted(1000), "ok"),
-    (counted(1000), None, "new"),
+    (counted(1000), None, "FAILED"),
 ])
 def test_verdicts(now, then, word):
     assert verdict.judge(now, then)[0] == word
