@@ -18,8 +18,7 @@ enum http_state {
     HTTP_ENDED,  /* nothing is read or answered any more */
 };
 
-/* KEPT_ANYWAY: bytes of an incomplete body that may be kept whatever the memory budget says. */
-enum { PAUSE_MS = 20, KEPT_ANYWAY = 65536 };
+enum { PAUSE_MS = 20 };
 
 _Static_assert((int)NET_READ_PADDING >= (int)JSON_PADDING,
                "bodies are parsed where they were read");
@@ -279,14 +278,6 @@ static void settle_head(struct http_conn *h, const struct pass *p)
     conn_arm(h->conn, now_ms(h) + (is_idle ? h->limits->keep_alive_ms : h->limits->head_ms));
 }
 
-/* Many long bodies on their way at once: none of them alone is over a limit. */
-static bool keeps_too_much(const struct http_conn *h)
-{
-    int64_t budget = h->limits->memory_bytes;
-
-    return budget > 0 && h->in.len + h->body.len > KEPT_ANYWAY && mem_held() > budget;
-}
-
 static void refuse_more(struct http_conn *h)
 {
     struct pass p;
@@ -311,7 +302,7 @@ static void settle_body(struct http_conn *h, const struct pass *p)
         end(h);
         return;
     }
-    if (keeps_too_much(h)) {
+    if (net_keeps_too_much(h->in.len + h->body.len, h->limits->memory_bytes)) {
         refuse_more(h);
         return;
     }

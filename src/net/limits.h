@@ -5,8 +5,10 @@
  * Keys:    docs/configuration.md names the key behind every member.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/mem.h"
 
 struct net_limits {
     size_t queue_bytes;      /* waiting for one socket, besides the frame being written */
@@ -15,3 +17,13 @@ struct net_limits {
     int64_t linger_ms;       /* waiting for the peer to finish after our last byte */
     int64_t close_wait_ms;   /* waiting for the peer's Close after ours */
 };
+
+/* Bytes of incomplete input that a conn may keep whatever the memory budget says. */
+enum { NET_KEPT_ANYWAY = 65536 };
+
+/* Many long messages or bodies on their way at once: none of them alone is over a limit. A budget
+   of 0 is none. */
+static inline bool net_keeps_too_much(size_t kept, int64_t budget)
+{
+    return budget > 0 && kept > NET_KEPT_ANYWAY && mem_held() > budget;
+}

@@ -5,9 +5,6 @@
 #include "base/meter.h"
 #include "wire/upgrade.h"
 
-/* Bytes of an incomplete message that a socket may keep whatever the memory budget says. */
-enum { KEPT_ANYWAY = 65536 };
-
 /* So far apart are the moments for pings, and there are at least so many in an interval. */
 enum { PING_APART_MS = 100, PING_MOMENTS = 200 };
 
@@ -136,14 +133,6 @@ static void on_violation(struct ws_conn *w, uint16_t code)
     conn_finish(w->conn);
 }
 
-/* Many long messages on their way at once: none of them alone is over a limit. */
-static bool keeps_too_much(const struct ws_conn *w)
-{
-    int64_t budget = w->ops->settings->memory_bytes;
-
-    return budget > 0 && ws_reader_kept(&w->reader) > KEPT_ANYWAY && mem_held() > budget;
-}
-
 static void refuse_more(struct ws_conn *w)
 {
     ws_reader_fini(&w->reader);
@@ -165,7 +154,7 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
     while (conn_is_open(w->conn)) {
         switch (ws_read(&w->reader, &w->ops->settings->limits, &at, &len, &m, &code)) {
         case WS_MORE:
-            if (keeps_too_much(w))
+            if (net_keeps_too_much(ws_reader_kept(&w->reader), w->ops->settings->memory_bytes))
                 refuse_more(w);
             return;
         case WS_BAD:

@@ -112,17 +112,11 @@ static enum err read_name(const struct body_reader *r, const struct place *at, c
     return ERR_OK;
 }
 
-static void name_dimensions(const char *names[DIMENSIONS])
-{
-    for (int d = 0; d < DIMENSIONS; d++)
-        names[d] = dimension_name((enum dimension)d);
-}
-
 static void pick_dimensions(struct json_value object, struct json_value out[DIMENSIONS])
 {
     const char *names[DIMENSIONS];
 
-    name_dimensions(names);
+    dimension_names(names);
     json_pick(object, names, out, DIMENSIONS);
 }
 
@@ -222,7 +216,7 @@ static enum err read_filter(const struct body_reader *r, struct json_value v, st
 
     if (e)
         return e;
-    name_dimensions(names);
+    dimension_names(names);
     names[DIMENSIONS] = "findAny";
     names[DIMENSIONS + 1] = "exclude";
     json_pick(v, names, dims, DIMENSIONS + 2);

@@ -1,6 +1,7 @@
 #include "wire/identity.h"
 
 #include <string.h>
+#include "base/eight.h"
 
 const char *dimension_name(enum dimension d)
 {
@@ -14,20 +15,17 @@ const char *dimension_name(enum dimension d)
     return names[d];
 }
 
-static const uint64_t each = 0x0101010101010101, high = 0x8080808080808080;
-
-/* Of each byte its high bit, when the byte is zero; false alarms only above one that is. */
-static uint64_t zeros(uint64_t eight)
+void dimension_names(const char *names[DIMENSIONS])
 {
-    return (eight - each) & ~eight & high;
+    for (int d = 0; d < DIMENSIONS; d++)
+        names[d] = dimension_name((enum dimension)d);
 }
 
-/* May one of these eight be a control, or begin one? (Not one below 0x20, of 0x7f or 0xc2: no.) */
+/* May one of these eight be a control, or begin one? (Not one below a space, of 0x7f or 0xc2: no.)
+ */
 static bool is_suspect(uint64_t eight)
 {
-    uint64_t below_space = (eight - each * 0x20) & ~eight & high;
-
-    return below_space | zeros(eight ^ each * 0x7f) | zeros(eight ^ each * 0xc2);
+    return eight_controls(eight) | eight_equal(eight, 0x7f) | eight_equal(eight, 0xc2);
 }
 
 /* In UTF-8 the C1 controls are C2 80 to C2 9F; all others are single bytes. */

@@ -26,6 +26,7 @@ struct filter {
 
 /* "workSpaceId", "accountId", "deviceId", "applicationId". */
 const char *dimension_name(enum dimension d);
+void dimension_names(const char *names[DIMENSIONS]); /* all, in their order */
 
 /* No control character (C0, DEL, C1) in this valid UTF-8? Asked of dimensions and of message ids.
  */

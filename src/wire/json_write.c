@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/eight.h"
 
 struct json_writer json_writer(struct buf *out)
 {
@@ -84,20 +85,14 @@ static void add_escape(struct buf *out, unsigned char c, char letter)
     }
 }
 
-/* Nonzero where a byte of eight is zero; a byte above such a one may be taken for zero too. */
-static uint64_t zero_bytes(uint64_t eight)
-{
-    return (eight - 0x0101010101010101) & ~eight & 0x8080808080808080;
-}
-
 /* Does a byte of these eight need a look: a control, a quote, a backslash, an '@'? */
 static bool needs_look(const char *at)
 {
     uint64_t eight;
 
     memcpy(&eight, at, sizeof(eight));
-    return (zero_bytes(eight & 0xe0e0e0e0e0e0e0e0) | zero_bytes(eight ^ 0x2222222222222222) |
-            zero_bytes(eight ^ 0x5c5c5c5c5c5c5c5c) | zero_bytes(eight ^ 0x4040404040404040)) != 0;
+    return eight_controls(eight) | eight_equal(eight, '"') | eight_equal(eight, '\\') |
+           eight_equal(eight, '@');
 }
 
 /* Runs of plain bytes are added whole. An escaped '@' does not count as one for the next. */

@@ -235,8 +235,7 @@ static enum err read_claims(struct json_value root, int64_t now_s, size_t most,
     struct json_value v[NAMES];
     int64_t when;
 
-    for (int d = 0; d < DIMENSIONS; d++)
-        names[d] = dimension_name((enum dimension)d);
+    dimension_names(names);
     json_pick(root, names, v, NAMES);
     for (int d = 0; d < DIMENSIONS; d++) {
         if (!read_dimension(v[d], most, &out->dim[d]))

@@ -71,6 +71,43 @@ static void test_plain_means_no_control_character(void **state)
     assert_true(dimension_is_plain(BYTES("\xe2\x82\x80 \xf0\x9f\x98\x80")));
 }
 
+/* The definition, a byte at a time. */
+static bool has_control(const char *at, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)at[i];
+
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < len && (unsigned char)at[i + 1] < 0xa0))
+            return true;
+    }
+    return false;
+}
+
+/* Any byte at any place of any length up to some words, and every pair of bytes across their edges:
+   eight are looked at together. */
+static void test_plain_at_every_place(void **state)
+{
+    enum { LONGEST = 26 };
+    char text[LONGEST];
+
+    (void)state;
+    for (size_t len = 1; len <= LONGEST; len++) {
+        for (size_t at = 0; at < len; at++) {
+            memset(text, 'x', sizeof(text));
+            for (unsigned c = 0; c < 0x100; c++) {
+                text[at] = (char)c;
+                assert_int_equal(dimension_is_plain(bytes_of(text, len)), !has_control(text, len));
+            }
+        }
+    }
+    memset(text, 'x', sizeof(text));
+    for (unsigned pair = 0; pair < 0x10000; pair++) {
+        text[15] = (char)(pair >> 8);
+        text[16] = (char)pair;
+        assert_int_equal(dimension_is_plain(bytes_of(text, 24)), !has_control(text, 24));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +115,7 @@ int main(void)
         cmocka_unit_test(test_equal_only_when_all_four_are),
         cmocka_unit_test(test_direct_only_when_all_four_are_given),
         cmocka_unit_test(test_plain_means_no_control_character),
+        cmocka_unit_test(test_plain_at_every_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
