@@ -36,17 +36,6 @@ def once(job, build, pins, rate, seconds_left):
     return run
 
 
-def load_has_threads(build):
-    """Can the generator use several cores?"""
-    with _folder() as folder:
-        asked = process.Process("help", [str(build / "pushca-load"), "--help"], folder)
-        try:
-            asked.wait(10)
-            return "--threads" in asked.out.read_text()
-        finally:
-            asked.stop()
-
-
 def _cores(job, pins):
     on_server, on_load = pins
     if job.layout == rows.SHARE_ONE:
@@ -65,7 +54,7 @@ def _folder():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def load_command(job, build, server, rate, threads):
+def load_command(job, build, server, rate):
     command = [str(build / "pushca-load"), job.scenario, "--target", job.target, "--port", str(server.port),
                "--clients", str(job.clients), "--seconds", str(job.seconds or 1), "--warmup", str(job.warmup),
                *job.options]
@@ -75,8 +64,6 @@ def load_command(job, build, server, rate, threads):
         command += ["--pid", str(pid)]
     if rate:
         command += ["--rate", f"{rate:.0f}"]
-    if threads > 1:
-        command += ["--threads", str(threads)]
     return command
 
 
@@ -87,8 +74,7 @@ def spins(job, cores):
 
 
 def _load(job, build, folder, server, cores, rate, longest):
-    threads = job.shards if job.shards > 1 and load_has_threads(build) else 1
-    command = load_command(job, build, server, rate, threads) + ["--spin"] * spins(job, cores)
+    command = load_command(job, build, server, rate) + ["--spin"] * spins(job, cores)
     out = _finished("pushca-load", command, folder, cores, longest)
     try:
         return json.loads(out)

@@ -7,7 +7,7 @@ import stats
 
 WANTED_ROUNDS = 5
 FLAWS = ("lost", "doubled", "swapped", "torn")
-FAULTS = ("broken", "refused", "crowd_lost", "crowd_torn", "crowd_broken")  # as bad, in words only
+FAULTS = ("broken", "refused", "crowd_lost", "crowd_doubled", "crowd_torn", "crowd_broken")  # as bad, in words only
 LATE = 0.001  # a part of the messages, sent late by the generator, worth a word
 OURS = ("raw", "pushca")
 YARDSTICKS = ("raw", "nginx", *rows.PEERS)

@@ -71,18 +71,6 @@ static size_t decode_answer(struct link *l, char *at, size_t len)
     return used;
 }
 
-static void acknowledge(struct link *l, const char *id, size_t len)
-{
-    char out[256];
-
-    if (len > 128)
-        die("an id of %zu bytes", len);
-    len = (size_t)snprintf(out, sizeof(out),
-                           "{\"command\":\"ACKNOWLEDGE\",\"metaData\":{\"messageId\":\"%.*s\"}}",
-                           (int)len, id);
-    frame_send(l, OPCODE_TEXT, out, len);
-}
-
 static void on_text(struct link *l, char *at, size_t len)
 {
     struct run *r = l->pump->owner;
@@ -90,14 +78,12 @@ static void on_text(struct link *l, char *at, size_t len)
     char *body = at;
 
     if (r->o->mode == MODE_ACKED) {
-        body = memmem(at, len, "@@", 2);
+        body = pushca_acknowledge(l, at, len);
         if (!body) {
             r->score.torn++;
             return;
         }
-        acknowledge(l, at, (size_t)(body - at));
-        len -= (size_t)(body + 2 - at);
-        body += 2;
+        len -= (size_t)(body - at);
     }
     if (score_text(&r->score, l, body, len, &t))
         score_latency(&r->score, t.at_ns);

@@ -35,7 +35,7 @@ struct run {
     uint64_t due_ns, step_ns;
     /* the crowd, and the one who reads nothing */
     struct pump crowd;
-    int post_fd, mute_fd;
+    int post_fd;
     uint64_t next_multicast_ns, next_mute_ns, multicasts, multicast_ns, crowd_got, crowd_torn;
     struct histogram crowd_last; /* from a multicast to its last copy */
 };
@@ -77,20 +77,6 @@ static bool ends_with(const char *at, size_t len, const char *end)
     return len >= n && memcmp(at + len - n, end, n) == 0;
 }
 
-static void acknowledge(struct link *l, const char *id, size_t len)
-{
-    static const char head[] = "{\"command\":\"ACKNOWLEDGE\",\"metaData\":{\"messageId\":\"";
-    char out[256];
-    size_t n = sizeof(head) - 1;
-
-    if (len > 128)
-        die("an id of %zu bytes", len);
-    memcpy(out, head, n);
-    memcpy(out + n, id, len);
-    memcpy(out + n + len, "\"}}", 3);
-    frame_send(l, OPCODE_TEXT, out, n + len + 3);
-}
-
 static void on_message(struct run *r, struct link *l, const char *at, size_t len)
 {
     static struct text t; /* static: gcc 12 takes the one on the stack for dangling */
@@ -118,15 +104,15 @@ static void on_text(struct link *l, char *at, size_t len)
             on_message(r, l, at, len);
         break;
     case MODE_ACKED:
-        body = memmem(at, len, "@@", 2);
         if (len == FORM_ID_BYTES + 13 && ends_with(at, len, "@@ACKNOWLEDGE")) {
             on_answer(r, l, at);
-        } else if (body) {
-            acknowledge(l, at, (size_t)(body - at));
-            on_message(r, l, body + 2, len - (size_t)(body + 2 - at));
-        } else {
-            r->score.torn++;
+            break;
         }
+        body = pushca_acknowledge(l, at, len);
+        if (body)
+            on_message(r, l, body, len - (size_t)(body - at));
+        else
+            r->score.torn++;
         break;
     }
 }
@@ -162,7 +148,6 @@ static void crowd_connect(struct run *r)
     }
     connect_all(&r->crowd, 0, SUBSCRIBERS + 1);
     /* The first one is deaf from now on: nobody reads its socket any more. */
-    r->mute_fd = r->crowd.links[0]->fd;
     r->post_fd = -1;
     link_mute(r->crowd.links[0]);
     r->next_multicast_ns = now_ns();
@@ -210,17 +195,17 @@ static void crowd_turn(struct run *r, uint64_t now)
     }
 }
 
-/* Copies of the multicasts that never came. */
-static uint64_t crowd_lost(const struct run *r)
+/* Copies of the multicasts that never came; less than none: some came twice. */
+static int64_t crowd_missing(const struct run *r)
 {
-    return r->multicasts * SUBSCRIBERS - r->crowd_got;
+    return (int64_t)(r->multicasts * SUBSCRIBERS) - (int64_t)r->crowd_got;
 }
 
 static void crowd_drain(struct run *r)
 {
     uint64_t end = now_ns() + CROWD_PATIENCE * SECOND_NS;
 
-    while (crowd_lost(r) && now_ns() < end)
+    while (crowd_missing(r) > 0 && now_ns() < end)
         pump_turn(&r->crowd, LONGEST_WAIT_NS, EVENTS);
 }
 
@@ -273,6 +258,8 @@ static void start(struct run *r)
 
 static void print(const struct run *r)
 {
+    int64_t missing = crowd_missing(r);
+
     print_open(&r->score);
     print_number("window", r->o->window);
     print_number("offered", r->o->rate);
@@ -281,7 +268,8 @@ static void print(const struct run *r)
     if (r->multicasts) {
         print_number("multicasts", (double)r->multicasts);
         print_number("crowd_deliveries", (double)r->crowd_got);
-        print_number("crowd_lost", (double)crowd_lost(r));
+        print_number("crowd_lost", (double)(missing > 0 ? missing : 0));
+        print_number("crowd_doubled", (double)(missing < 0 ? -missing : 0));
         print_number("crowd_torn", (double)r->crowd_torn);
         print_number("crowd_broken", r->crowd.broken);
         print_number("crowd_last_p50_us", histogram_us(&r->crowd_last, 0.5));

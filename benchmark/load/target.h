@@ -45,6 +45,9 @@ char *pushca_identity(char *at, size_t size, uint32_t number, const char *applic
 /* The body of a POST that sends text to one (or, LINK_TO_ALL, to all subscribers). */
 size_t pushca_post_body(char *at, size_t size, uint32_t to, const char *text, size_t len);
 size_t pushca_acked_body(char *at, size_t size, uint32_t to, const char *text, size_t len);
+/* Says for the link that it has the message of that id: "<id>@@text" came. Returns where the text
+   begins, null when this is no such message. */
+char *pushca_acknowledge(struct link *l, char *at, size_t len);
 /* The body that asks for a connection, and what its answer says about the link's path. */
 size_t pushca_open_body(char *at, size_t size, const struct link *l);
 struct http_answer;

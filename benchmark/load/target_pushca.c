@@ -56,6 +56,24 @@ size_t pushca_acked_body(char *at, size_t size, uint32_t to, const char *text, s
                             text);
 }
 
+char *pushca_acknowledge(struct link *l, char *at, size_t len)
+{
+    static const char head[] = "{\"command\":\"ACKNOWLEDGE\",\"metaData\":{\"messageId\":\"";
+    char out[256], *behind = memmem(at, len, "@@", 2);
+    size_t n = sizeof(head) - 1, id;
+
+    if (!behind)
+        return NULL;
+    id = (size_t)(behind - at);
+    if (id > 128)
+        die("an id of %zu bytes", id);
+    memcpy(out, head, n);
+    memcpy(out + n, at, id);
+    memcpy(out + n + id, "\"}}", 3);
+    frame_send(l, OPCODE_TEXT, out, n + id + 3);
+    return behind + 2;
+}
+
 size_t pushca_open_body(char *at, size_t size, const struct link *l)
 {
     char who[256];

@@ -107,7 +107,7 @@ def test_the_generators_command():
         port, http_port, pids = 1000, 2000, [7, 8]
 
     job = next(job for job in rows.rows(rows.FULL)[0].jobs if job.key == "pairs.acked")
-    command = runs.load_command(job, pathlib.Path("/b"), Server, 1234.4, 1)
+    command = runs.load_command(job, pathlib.Path("/b"), Server, 1234.4)
     assert command == ["/b/pushca-load", "pairs", "--target", "pushca", "--port", "1000", "--clients", "1000",
                        "--seconds", "3", "--warmup", "0.7", "--mode", "acked", "--http-port", "2000", "--pid", "7",
                        "--pid", "8", "--rate", "1234"]
