@@ -111,17 +111,16 @@ void api_close(struct shard *s)
     s->api = NULL;
 }
 
-bool api_on_ready(struct shard *s, uint64_t tag)
+bool api_owns(uint64_t tag)
+{
+    return listener_owns(tag, REST_LISTENER) || listener_owns(tag, WS_LISTENER);
+}
+
+void api_accept(struct shard *s, uint64_t tag)
 {
     struct api *api = api_of(s);
 
-    if (listener_owns(tag, REST_LISTENER))
-        listener_on_ready(&api->rest_listener);
-    else if (listener_owns(tag, WS_LISTENER))
-        listener_on_ready(&api->ws_listener);
-    else
-        return false;
-    return true;
+    listener_on_ready(listener_owns(tag, REST_LISTENER) ? &api->rest_listener : &api->ws_listener);
 }
 
 static void end_conn(struct conn *c, void *context)

@@ -45,8 +45,9 @@ MUST_USE enum err api_open(struct shard *s, int rest_fd, int ws_fd);
 /* Every connection of the shard must have been buried. */
 void api_close(struct shard *s);
 
-/* The loop's READ: false when tag is no listener of ours. */
-bool api_on_ready(struct shard *s, uint64_t tag);
+/* Is it a listener of ours? Then it accepts, when everybody else has been heard. */
+bool api_owns(uint64_t tag);
+void api_accept(struct shard *s, uint64_t tag);
 
 /* No more accepts; HTTP connections end with their next answer, WebSockets are closed 1001. */
 void api_drain(struct shard *s);

@@ -7,12 +7,21 @@
 #include "hub/delivery.h"
 #include "hub/fanout.h"
 
-static void on_ready(void *shard, uint64_t tag, uint32_t events)
+static bool on_ready(void *shard, uint64_t tag, uint32_t events)
 {
     struct shard *s = shard;
 
-    if (!api_on_ready(s, tag))
-        net_on_ready(&s->net, tag, events);
+    return !api_owns(tag) && net_on_ready(&s->net, tag, events);
+}
+
+static void on_late(void *shard, uint64_t tag, uint32_t events)
+{
+    struct shard *s = shard;
+
+    if (api_owns(tag))
+        api_accept(s, tag);
+    else
+        net_on_late(&s->net, tag, events);
 }
 
 void wire(struct hub *h)
@@ -27,5 +36,6 @@ void wire(struct hub *h)
     h->on_note[NOTE_PICK] = fanout_on_pick;
     h->on_note[NOTE_DRAIN] = drain_on_note;
     h->on_ready = on_ready;
+    h->on_late = on_late;
     h->discard = arrival_free;
 }

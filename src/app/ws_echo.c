@@ -118,7 +118,7 @@ static void on_accept(struct listener *l, int fd)
         fprintf(stderr, "a connection could not be watched\n");
 }
 
-static void on_ready(void *owner, uint64_t tag, uint32_t events)
+static bool on_ready(void *owner, uint64_t tag, uint32_t events)
 {
     struct echo *e = owner;
 
@@ -127,7 +127,15 @@ static void on_ready(void *owner, uint64_t tag, uint32_t events)
     else if (listener_owns(tag, 0))
         listener_on_ready(&e->listener);
     else
-        net_on_ready(&e->net, tag, events);
+        return net_on_ready(&e->net, tag, events);
+    return true;
+}
+
+static void on_late(void *owner, uint64_t tag, uint32_t events)
+{
+    struct echo *e = owner;
+
+    net_on_late(&e->net, tag, events);
 }
 
 static bool on_write(void *owner)
@@ -160,8 +168,11 @@ static enum err open_signals(struct echo *e)
 
 static enum err echo_open(struct echo *e, const struct options *o, const struct settings *set)
 {
-    struct loop_hooks hooks = {
-        .owner = e, .on_ready = on_ready, .on_write = on_write, .on_bury = on_bury};
+    struct loop_hooks hooks = {.owner = e,
+                               .on_ready = on_ready,
+                               .on_late = on_late,
+                               .on_write = on_write,
+                               .on_bury = on_bury};
     enum err err;
     int fd;
 

@@ -8,6 +8,8 @@ enum {
     EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
     PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
     TIMERS_A_TURN = 4096, /* the rest is due again at once, after a look at the sockets */
+    LATE_LEAST_US = 100,  /* time for late descriptors in one turn: so much, or half of what the
+                             rest of the turn took */
 };
 
 enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks *hooks)
@@ -26,6 +28,7 @@ enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks 
     l->now_ms = clock_mono_ms();
     l->stopping = false;
     l->hurry = false;
+    l->late = 0;
     wheel_init(&l->wheel, l->now_ms);
     return ERR_OK;
 }
@@ -71,38 +74,70 @@ static void take_notes(struct loop *l)
         l->hooks.on_notes(l->hooks.owner, first);
 }
 
-/* Events left alone under pressure come again: the poll is level-triggered. */
-static void read_ready(struct loop *l, const struct epoll_event *events, int n)
+static bool is_pressed(const struct loop *l)
+{
+    return l->hooks.is_pressed && l->hooks.is_pressed(l->hooks.owner);
+}
+
+/* Events left alone under pressure come again: the poll is level-triggered. Leaves those that come
+   late at the front and returns how many they are. */
+static int read_ready(struct loop *l, struct epoll_event *events, int n)
 {
     const struct loop_hooks *h = &l->hooks;
+    int late = 0;
 
     if (n == 0 || !h->on_ready)
-        return;
-    if (h->is_pressed && h->is_pressed(h->owner)) {
+        return 0;
+    if (is_pressed(l)) {
         sched_yield();
-        return;
+        return 0;
     }
     for (int i = 0; i < n; i++) {
-        if (i % PRESSURE_EVERY == PRESSURE_EVERY - 1 && h->is_pressed && h->is_pressed(h->owner))
-            return;
-        h->on_ready(h->owner, events[i].data.u64, events[i].events);
+        if (i % PRESSURE_EVERY == PRESSURE_EVERY - 1 && is_pressed(l))
+            break;
+        if (!h->on_ready(h->owner, events[i].data.u64, events[i].events))
+            events[late++] = events[i];
     }
+    return late;
+}
+
+/* The kernel tells the same descriptors in the same order every time, so the first one of a slice
+   is the next of the last slice. What is left comes again. */
+static void read_late(struct loop *l, const struct epoll_event *events, int n, int64_t begun_us)
+{
+    const struct loop_hooks *h = &l->hooks;
+    int64_t now_us, slice_us;
+
+    if (n == 0 || !h->on_late || is_pressed(l))
+        return;
+    now_us = clock_mono_us();
+    slice_us = (now_us - begun_us) / 2;
+    if (slice_us < LATE_LEAST_US)
+        slice_us = LATE_LEAST_US;
+    for (int i = 0; i < n && clock_mono_us() - now_us < slice_us; i++) {
+        const struct epoll_event *e = &events[l->late++ % (uint32_t)n];
+
+        h->on_late(h->owner, e->data.u64, e->events);
+    }
+    l->hurry = true; /* what they have to say is posted and written in the next turn */
 }
 
 void loop_turn(struct loop *l, int64_t max_wait_ms)
 {
     const struct loop_hooks *h = &l->hooks;
     struct epoll_event events[EVENTS_A_TURN];
-    int n = await_events(l, events, max_wait_ms);
+    int n = await_events(l, events, max_wait_ms), late;
+    int64_t begun_us = clock_mono_us();
 
-    l->now_ms = clock_mono_ms();
+    l->now_ms = begun_us / 1000;
     take_notes(l);
-    read_ready(l, events, n);
+    late = read_ready(l, events, n);
     l->hurry = wheel_run(&l->wheel, l->now_ms, TIMERS_A_TURN);
     if (h->on_post)
         h->on_post(h->owner);
     if (h->on_write && h->on_write(h->owner))
         l->hurry = true;
+    read_late(l, events, late, begun_us);
     if (h->on_bury)
         h->on_bury(h->owner);
 }

@@ -4,13 +4,14 @@
  *   WAIT   poll, until an event, a note or the next timer
  *   CLOCK  read time once
  *   INBOX  on_notes: everything other threads posted
- *   READ   on_ready for every ready descriptor
+ *   READ   on_ready for every ready descriptor; some say they come late
  *   TIMERS what is due
  *   POST   on_post: hand staged notes over
  *   WRITE  on_write: dirty sockets; true means more is left: no waiting before the next turn
+ *   LATE   on_late for those descriptors, in turns, as long as their slice of time lasts
  *   BURY   on_bury: free what closed
  *
- * Control enters a thread in INBOX, READ and TIMERS only, never from inside another call.
+ * Control enters a thread in INBOX, READ, TIMERS and LATE only, never from inside another call.
  * Owner:   the shard embeds it.      Thread: its shard's; loop_stop from the same.
  */
 #pragma once
@@ -25,12 +26,13 @@
 struct loop_hooks {
     void *owner;
     void (*on_notes)(void *owner, struct inbox_link *first);
-    void (*on_ready)(void *owner, uint64_t tag, uint32_t events);
+    bool (*on_ready)(void *owner, uint64_t tag, uint32_t events); /* false: on_late, if any */
     void (*on_post)(void *owner);
     bool (*on_write)(void *owner);
     void (*on_bury)(void *owner);
-    bool (*is_pressed)(
-        void *owner); /* true: an inbox we post to is over its mark; READ is skipped */
+    void (*on_late)(void *owner, uint64_t tag, uint32_t events);
+    /* True: an inbox we post to is over its mark; READ and LATE are skipped. */
+    bool (*is_pressed)(void *owner);
 };
 
 struct loop {
@@ -39,6 +41,7 @@ struct loop {
     struct inbox *inbox;
     struct loop_hooks hooks;
     int64_t now_ms; /* of this turn */
+    uint32_t late;  /* how many descriptors came late so far: whose turn it is */
     bool stopping, hurry;
 };
 

@@ -136,6 +136,7 @@ static enum err shard_open(struct shard *s)
                                .on_ready = s->hub->on_ready,
                                .on_post = on_post,
                                .on_write = on_write,
+                               .on_late = s->hub->on_late,
                                .on_bury = on_bury,
                                .is_pressed = is_pressed};
     enum err e = inbox_open(&s->inbox);

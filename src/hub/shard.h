@@ -35,7 +35,8 @@ struct hub {
     struct hash_key key; /* of this process */
     struct gate sockets, http_conns;
     note_handler *on_note[NOTE_KINDS]; /* filled once, in app/start.c; null: not expected */
-    void (*on_ready)(void *shard, uint64_t tag, uint32_t events); /* READ: listeners and conns */
+    bool (*on_ready)(void *shard, uint64_t tag, uint32_t events); /* READ: conns; as loop_hooks */
+    void (*on_late)(void *shard, uint64_t tag, uint32_t events);  /* LATE: listeners, too */
     void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
     _Atomic bool ready, draining;       /* for health */
     int64_t started_wall_ms;

@@ -15,7 +15,11 @@ enum {
     WRITE_BYTES = 64 * 1024, /* to one socket in one turn */
     WRITE_FRAMES = 64,
     SCRATCH_BYTES = 1024,
-    BEHIND_MS = 1000, /* blocked this long: not keeping up */
+    BEHIND_MS = 1000,      /* blocked this long: not keeping up */
+    LOAD_MS = 16,          /* half of a socket's load is forgotten in so long */
+    LOAD_BYTES = 1024,     /* count as much as one more read */
+    LOAD_BUSY = 64,        /* over it: some two thousand reads or four MiB a second */
+    LATE_BYTES = 4 * 1024, /* one read of a late socket */
 };
 
 static void on_due(struct timer *t);
@@ -98,7 +102,8 @@ enum err conn_open(struct net *n, int fd, const struct conn_ops *ops, void *user
                        .slot = c->slot,
                        .gen = c->gen,
                        .fd = fd,
-                       .state = CONN_OPEN};
+                       .state = CONN_OPEN,
+                       .is_new = true};
     list_init(&c->link);
     outq_init(&c->out);
     timer_init(&c->timer, on_due);
@@ -352,13 +357,15 @@ static void read_end(struct conn *c)
         watch(c, true, c->paused, c->out_on);
 }
 
-static void read_some(struct conn *c)
+static void read_some(struct conn *c, size_t most)
 {
     struct net *n = c->net;
     size_t got;
-    enum err e = sock_read(c->fd, n->read_buffer, NET_READ_BYTES, &got);
+    enum err e = sock_read(c->fd, n->read_buffer, most, &got);
 
+    c->is_new = false;
     if (e == ERR_OK) {
+        c->load = (uint16_t)(c->load + got / LOAD_BYTES);
         if (c->state == CONN_OPEN)
             c->ops->on_bytes(c, n->read_buffer, got);
         pause_if_behind(c);
@@ -451,21 +458,54 @@ bool net_write(struct net *n)
     return !list_is_empty(&n->dirty) || !list_is_empty(&n->bulk);
 }
 
-void net_on_ready(struct net *n, uint64_t tag, uint32_t events)
+/* It is ready once more. True: it is new, or nearly always ready. Whoever speaks now and then is
+   heard before them. */
+static bool is_late(struct conn *c)
+{
+    uint16_t now = (uint16_t)(c->net->loop->now_ms / LOAD_MS);
+    uint16_t past = (uint16_t)(now - c->load_at);
+
+    if (past > 0) {
+        c->load = past < 16 ? c->load >> past : 0;
+        c->load_at = now;
+    }
+    if (c->load <= LOAD_BUSY)
+        c->load++;
+    return c->is_new || c->load > LOAD_BUSY;
+}
+
+static bool may_read(const struct conn *c, uint32_t events)
+{
+    return events & EPOLLIN && !c->in_off && !c->paused;
+}
+
+bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
 {
     struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
 
     n->was_ready = true;
     if (!c || c->state == CONN_DEAD)
-        return;
+        return true;
     if (events & EPOLLOUT && write_some(c))
         mark_dirty(c, false);
     if (c->state == CONN_DEAD)
-        return;
-    if (events & EPOLLIN && !c->in_off && !c->paused)
-        read_some(c);
-    else if (events & (EPOLLERR | EPOLLHUP))
+        return true;
+    if (may_read(c, events)) {
+        if (is_late(c))
+            return false;
+        read_some(c, NET_READ_BYTES);
+    } else if (events & (EPOLLERR | EPOLLHUP)) {
         conn_close(c, CONN_END_PEER);
+    }
+    return true;
+}
+
+void net_on_late(struct net *n, uint64_t tag, uint32_t events)
+{
+    struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
+
+    if (c && c->state != CONN_DEAD && may_read(c, events))
+        read_some(c, LATE_BYTES);
 }
 
 static void on_due(struct timer *t)

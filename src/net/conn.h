@@ -58,6 +58,8 @@ struct conn {
     int fd;
     uint8_t state, end;
     bool in_off, paused, out_on, eof, in_bulk;
+    bool is_new;            /* nothing was read from it yet */
+    uint16_t load, load_at; /* how much it had to say lately, and when that was */
     struct outq out;
     struct timer timer;
     struct list link;         /* in net.free, net.dirty, net.bulk or net.dead */
@@ -82,8 +84,10 @@ struct net {
 void net_init(struct net *n, struct loop *loop, const struct net_limits *limits);
 void net_fini(struct net *n); /* every conn must have been buried */
 
-/* The loop's READ, WRITE and BURY for conns. The tag of a conn's descriptor is its gen and slot. */
-void net_on_ready(struct net *n, uint64_t tag, uint32_t events);
+/* The loop's READ, WRITE, LATE and BURY for conns. The tag of a conn's descriptor is its gen and
+   slot. False: it comes late, being new or having had much to say lately; then net_on_late. */
+bool net_on_ready(struct net *n, uint64_t tag, uint32_t events);
+void net_on_late(struct net *n, uint64_t tag, uint32_t events);
 bool net_write(struct net *n);
 void net_bury(struct net *n);
 

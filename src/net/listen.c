@@ -5,7 +5,7 @@
 #include "base/meter.h"
 #include "net/sock.h"
 
-enum { ACCEPTS_A_TURN = 64, REST_MS = 100 };
+enum { ACCEPTS_A_TURN = 16, REST_MS = 100 };
 
 /* Listener tags lie above every conn's (generations stay under 2^31) and below the loop's own. */
 #define LISTENER_TAG UINT64_C(0xfffffff000000000)

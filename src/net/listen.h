@@ -2,7 +2,7 @@
  * listen - accepts connections of one port on one shard.
  *
  * Owner:   embedded in the api room's per-shard part.      Thread: the shard's.
- * Bound:   at most 64 accepts a turn. Out of descriptors: a spare one is given up for a moment to
+ * Bound:   at most 16 accepts a turn. Out of descriptors: a spare one is given up for a moment to
  *          accept and close, so that the peer is told instead of hanging. When that one is lost to
  *          another thread, accepting rests for a moment.
  */

@@ -14,6 +14,11 @@ int64_t clock_mono_ms(void)
     return now_ms;
 }
 
+int64_t clock_mono_us(void)
+{
+    return now_ms * 1000;
+}
+
 int64_t clock_wall_ms(void)
 {
     return INT64_C(1694434491986) + now_ms;

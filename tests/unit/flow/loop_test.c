@@ -15,11 +15,14 @@
 struct world {
     struct loop loop;
     struct inbox inbox;
-    char trace[64]; /* N notes, R ready, ? pressed asked, T timer, P post, W write, B bury */
+    char trace[64]; /* N notes, R ready, ? pressed asked, T timer, P post, W write, L late, B bury
+                     */
     size_t len;
     int notes, stop_after; /* notes */
     uint64_t last_tag;
     bool pressed, more_to_write;
+    bool comes_late, pressed_later; /* later: from the second question on */
+    int64_t late_takes_us;
     int64_t now_ms; /* what the turn's first hook saw */
     struct timer timer;
     struct inbox_link own, *post_in_post; /* what on_post gives to its own inbox */
@@ -45,13 +48,26 @@ static void on_notes(void *owner, struct inbox_link *first)
         loop_stop(&w->loop);
 }
 
-static void on_ready(void *owner, uint64_t tag, uint32_t events)
+static bool on_ready(void *owner, uint64_t tag, uint32_t events)
 {
     struct world *w = owner;
 
     trace(w, 'R');
     assert_int_equal(events, EPOLLIN);
     w->last_tag = tag;
+    return !w->comes_late;
+}
+
+static void on_late(void *owner, uint64_t tag, uint32_t events)
+{
+    struct world *w = owner;
+    int64_t end_us = clock_mono_us() + w->late_takes_us;
+
+    trace(w, 'L');
+    assert_int_equal(events, EPOLLIN);
+    w->last_tag = tag;
+    while (clock_mono_us() < end_us)
+        ;
 }
 
 static void on_post(void *owner)
@@ -82,6 +98,11 @@ static bool is_pressed(void *owner)
     struct world *w = owner;
 
     trace(w, '?');
+    if (w->pressed_later) {
+        w->pressed_later = false;
+        w->pressed = true;
+        return false;
+    }
     return w->pressed;
 }
 
@@ -94,7 +115,8 @@ static struct world world;
 
 static int open_world(void **state)
 {
-    struct loop_hooks hooks = {&world, on_notes, on_ready, on_post, on_write, on_bury, is_pressed};
+    struct loop_hooks hooks = {&world,   on_notes, on_ready, on_post,
+                               on_write, on_bury,  on_late,  is_pressed};
 
     (void)state;
     memset(&world, 0, sizeof(world));
@@ -153,6 +175,52 @@ static void phases_in_order(void **state)
     drop(fd);
     assert_string_equal(turn(0), "PWB");
     assert_true(world.loop.now_ms >= world.now_ms);
+}
+
+static void late_ones_come_after_all_others(void **state)
+{
+    int fd = ready_descriptor(7);
+
+    (void)state;
+    world.comes_late = true;
+    assert_string_equal(turn(-1), "?RPW?LB");
+    drop(fd);
+    assert_string_equal(turn(60000), "PWB"); /* at once: what LATE did is posted and written */
+}
+
+/* Each takes longer than a slice, so each turn has room for one. */
+static void late_ones_take_turns(void **state)
+{
+    int fds[3];
+    uint64_t seen[6];
+
+    (void)state;
+    world.comes_late = true;
+    world.late_takes_us = 2000;
+    for (int i = 0; i < 3; i++)
+        fds[i] = ready_descriptor((uint64_t)i);
+    for (int i = 0; i < 6; i++) {
+        assert_string_equal(turn(-1), "?RRRPW?LB");
+        seen[i] = world.last_tag;
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_true(seen[i] == seen[i + 3]);
+        assert_true(seen[i] != seen[(i + 1) % 3]);
+        drop(fds[i]);
+    }
+}
+
+static void under_pressure_late_ones_wait(void **state)
+{
+    int fd = ready_descriptor(7);
+
+    (void)state;
+    world.comes_late = true;
+    world.pressed_later = true;
+    assert_string_equal(turn(-1), "?RPW?B");
+    world.pressed = false;
+    assert_string_equal(turn(-1), "?RPW?LB");
+    drop(fd);
 }
 
 static void all_notes_of_a_turn_at_once(void **state)
@@ -388,6 +456,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_WORLD(phases_in_order),
+        IN_WORLD(late_ones_come_after_all_others),
+        IN_WORLD(late_ones_take_turns),
+        IN_WORLD(under_pressure_late_ones_wait),
         IN_WORLD(all_notes_of_a_turn_at_once),
         IN_WORLD(a_wake_is_consumed_and_never_shown),
         IN_WORLD(a_note_to_itself_comes_next_turn),

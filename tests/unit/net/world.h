@@ -23,11 +23,18 @@ struct world {
     struct net_limits limits;
 };
 
-static inline void world_on_ready(void *owner, uint64_t tag, uint32_t events)
+static inline bool world_on_ready(void *owner, uint64_t tag, uint32_t events)
 {
     struct world *w = owner;
 
-    net_on_ready(&w->net, tag, events);
+    return net_on_ready(&w->net, tag, events);
+}
+
+static inline void world_on_late(void *owner, uint64_t tag, uint32_t events)
+{
+    struct world *w = owner;
+
+    net_on_late(&w->net, tag, events);
 }
 
 static inline bool world_on_write(void *owner)
@@ -49,6 +56,7 @@ static inline void world_open(struct world *w)
     struct loop_hooks hooks = {.owner = w,
                                .on_ready = world_on_ready,
                                .on_write = world_on_write,
+                               .on_late = world_on_late,
                                .on_bury = world_on_bury};
 
     *w = (struct world){.limits = {.queue_bytes = 256 * 1024,
