@@ -67,6 +67,7 @@ enum err api_open(struct shard *s, int rest_fd, int ws_fd)
 
     api->shard = s;
     api->json = json_new(set->json_depth);
+    json_limit_values(api->json, set->json_values);
     api->tokens = tokens_new(&set->key);
     arena_init(&api->arena);
     api->reader = (struct body_reader){&api->arena, &set->body, &api->why};

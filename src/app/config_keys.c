@@ -84,6 +84,8 @@ const struct config_key config_keys[] = {
      AT(body_bytes), NULL, false},
     {"pushca.limits.json-depth", NULL, CONFIG_INTEGER, 4, 1024, "64",
      "Objects and arrays inside each other.", AT(json_depth), NULL, false},
+    {"pushca.limits.json-values", NULL, CONFIG_INTEGER, 100, 1000000000, "65536",
+     "Values of one JSON text, nested ones included.", AT(json_values), NULL, false},
     {"pushca.limits.dimension-bytes", NULL, CONFIG_SIZE, 1, 4096, "256",
      "Value of one dimension of an identity or filter.", AT(body.dimension_bytes), NULL, false},
     {"pushca.limits.id-bytes", NULL, CONFIG_SIZE, 1, 4096, "256", "Message id.", AT(body.id_bytes),

@@ -8,7 +8,7 @@ enum {
     EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
     PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
     TIMERS_A_TURN = 4096, /* the rest is due again at once, after a look at the sockets */
-    LATE_LEAST_US = 100,  /* time for late descriptors in one turn: so much, or half of what the
+    LATE_LEAST_US = 50,   /* time for late descriptors in one turn: so much, or half of what the
                              rest of the turn took */
 };
 

@@ -47,6 +47,7 @@ struct settings {
     int64_t drain_ms;           /* pushca.drain-ms, default 5000 */
     size_t body_bytes;          /* pushca.limits.body-bytes, default 1 MiB */
     size_t json_depth;          /* pushca.limits.json-depth, default 64 */
+    size_t json_values;         /* pushca.limits.json-values, default 65536 */
     struct http1_limits http;   /* pushca.limits.request-line-bytes 8192, head-bytes 16384,
                                    head-fields 100 */
     struct ws_limits ws;        /* pushca.limits.message-bytes 8 MiB, empty-fragments 64 */

@@ -19,7 +19,7 @@ enum {
     LOAD_MS = 16,          /* half of a socket's load is forgotten in so long */
     LOAD_BYTES = 1024,     /* count as much as one more read */
     LOAD_BUSY = 64,        /* over it: some two thousand reads or four MiB a second */
-    LATE_BYTES = 4 * 1024, /* one read of a late socket */
+    LATE_BYTES = 2 * 1024, /* one read of a late socket */
 };
 
 static void on_due(struct timer *t);
@@ -213,7 +213,8 @@ void conn_close(struct conn *c, enum conn_end why)
     list_push_back(&c->net->dead, &c->link);
 }
 
-/* A socket with a message of its own does not wait among those that only have a copy of one. */
+/* A socket with a message of its own does not wait among those that only have a copy of one, or are
+   heard late. */
 static void mark_dirty(struct conn *c, bool bulk)
 {
     if (list_is_linked(&c->link)) {
@@ -235,7 +236,7 @@ enum err conn_push(struct conn *c, struct frame *f)
     if (e)
         return e;
     if (!c->out_on)
-        mark_dirty(c, c->net->to_many);
+        mark_dirty(c, c->net->to_many || c->load > LOAD_BUSY);
     return ERR_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "wire/json_dom.h"
 #include "wire/json_keys.h"
 #include "wire/json_tape.h"
+#include "wire/json_values.h"
 #include "wire/json_where.h"
 
 /* How much of a key a message shows. */
@@ -19,7 +20,7 @@ struct json {
     struct json_dom *dom; /* owns */
     struct json_doc doc;  /* what values point to */
     struct hash_key key;
-    size_t max_depth;
+    size_t max_depth, max_values;
 };
 
 struct json *json_new(size_t max_depth)
@@ -30,6 +31,7 @@ struct json *json_new(size_t max_depth)
     rand_init(&r);
     rand_fill(&r, &j->key, sizeof(j->key));
     j->max_depth = max_depth;
+    j->max_values = SIZE_MAX;
     j->dom = json_dom_new(max_depth);
     return j;
 }
@@ -40,6 +42,11 @@ void json_free(struct json *j)
         return;
     json_dom_free(j->dom);
     mem_free(j);
+}
+
+void json_limit_values(struct json *j, size_t most)
+{
+    j->max_values = most;
 }
 
 static enum err say(struct problem *why, struct bytes text, size_t at, const char *what)
@@ -113,9 +120,13 @@ static enum err check_tree(const struct json *j, size_t *twice)
 enum err json_parse(struct json *j, struct bytes text, struct json_value *root, struct problem *why)
 {
     size_t twice = 0;
-    enum err e = text.len ? json_dom_parse(j->dom, text, &j->doc) : ERR_BAD;
+    enum err e;
 
     *root = (struct json_value){0};
+    if (json_values_exceed(text, j->max_values))
+        return problem_set(why, ERR_BAD, "more values than pushca.limits.json-values (%zu) allows",
+                           j->max_values);
+    e = text.len ? json_dom_parse(j->dom, text, &j->doc) : ERR_BAD;
     if (!e)
         e = check_tree(j, &twice);
     if (e == ERR_BAD)

@@ -4,7 +4,7 @@
  *
  * Refused:  trailing bytes, duplicate keys in any object, depth over the limit, lone surrogates,
  *           invalid UTF-8, numbers out of range (whole ones of more than 64 bits, others beyond a
- *           double).
+ *           double), more values than json_limit_values allows.
  * Owner:    values and strings are views into the parser, valid until its next json_parse.
  * Thread:   one parser per thread.
  * Bound:    the caller limits the text; a parser holds up to 15 times the largest text it met (what
@@ -41,6 +41,9 @@ struct json_value {
 
 struct json *json_new(size_t max_depth);
 void json_free(struct json *j);
+
+/* From now on a text with more values is refused unread. Without it any number is taken. */
+void json_limit_values(struct json *j, size_t most);
 
 /* ERR_BAD fills why with what and where ("line 1, column 17: ..."; columns count bytes). ERR_FULL:
    no memory for a text of that size. JSON_PADDING readable bytes must lie behind text. */

@@ -337,6 +337,15 @@ def test_limit_of_json_depth(server, depth, status):
     assert server.post(PLAIN, body).status == status
 
 
+@pytest.mark.parametrize("values, status", [(65535, 200), (65536, 200), (65537, 400)])
+def test_limit_of_json_values(server, values, status):
+    known = {"filter": {"accountId": "nobody"}, "message": "x"}  # four values and the list itself
+    answer = server.post(PLAIN, json.dumps({**known, "more": [1] * (values - 5)}).encode())
+    assert answer.status == status
+    if status == 400:
+        assert_error(answer, 400, "json-values", "65536")
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("size, status", [(KIB * KIB - 1, 200), (KIB * KIB, 200), (KIB * KIB + 1, 413)])
 def test_limit_of_the_body(server, size, status, chunked):

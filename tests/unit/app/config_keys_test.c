@@ -36,6 +36,7 @@ NUMBER(keep_alive_ms, s->keep_alive_ms)
 NUMBER(drain_ms, s->drain_ms)
 NUMBER(body_bytes, s->body_bytes)
 NUMBER(json_depth, s->json_depth)
+NUMBER(json_values, s->json_values)
 NUMBER(line_bytes, s->http.line_bytes)
 NUMBER(head_bytes, s->http.head_bytes)
 NUMBER(head_fields, s->http.fields)
@@ -92,6 +93,7 @@ static const struct number numbers[] = {
     {"pushca.limits.head-fields", head_fields, 100, 1, 1000},
     {"pushca.limits.body-bytes", body_bytes, 1 << 20, 1, 1 << 30},
     {"pushca.limits.json-depth", json_depth, 64, 4, 1024},
+    {"pushca.limits.json-values", json_values, 65536, 100, 1000000000},
     {"pushca.limits.dimension-bytes", dimension_bytes, 256, 1, 4096},
     {"pushca.limits.id-bytes", id_bytes, 256, 1, 4096},
     {"pushca.limits.exclude-entries", exclude_entries, 1000, 0, 100000},

@@ -488,6 +488,41 @@ static void test_array_longer_than_the_tape_counts(void **state)
     buf_fini(&text);
 }
 
+/* A text of so many values: a root with the others in it, of all kinds. */
+static struct bytes text_of_values(struct buf *out, int count)
+{
+    static const char *const kinds[] = {"1", "\"a,[\\\"{,\"", "[]", "{ }", "null", "[ \n]", "\"\""};
+
+    out->len = 0;
+    buf_add_char(out, '[');
+    for (int i = 1; i < count; i++)
+        buf_printf(out, "%s%s", i > 1 ? ", " : "", kinds[i % 7]);
+    buf_add_char(out, ']');
+    return buf_bytes(out);
+}
+
+static void test_limit_of_values(void **state)
+{
+    struct buf text = {0};
+
+    (void)state;
+    json_limit_values(parser, 1000);
+    (void)good(text_of_values(&text, 999));
+    (void)good(text_of_values(&text, 1000));
+    bad(text_of_values(&text, 1001), "more values than pushca.limits.json-values (1000) allows");
+    json_limit_values(parser, 3);
+    (void)good(BYTES("{\"a\":1,\"b\":[]}"));
+    (void)good(BYTES("[[[]]]"));
+    (void)good(BYTES("\"a text that is, however long, one value [,,,,,,,,,,,,,,,,,,,,,,,,,,]\""));
+    bad(BYTES("{\"a\":1,\"b\":[2]}"), "more values than pushca.limits.json-values (3) allows");
+    bad(BYTES("[[[[]]]]"), "more values than pushca.limits.json-values (3) allows");
+    bad(BYTES("[1,2,3]"), "more values than pushca.limits.json-values (3) allows");
+    bad(BYTES("\"never ended, and a backslash at its end: \\"),
+        "line 1, column 1: a string that does not end");
+    json_limit_values(parser, SIZE_MAX);
+    buf_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -510,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_what_is_behind_does_not_count),
         cmocka_unit_test(test_texts_of_many_sizes),
         cmocka_unit_test(test_array_longer_than_the_tape_counts),
+        cmocka_unit_test(test_limit_of_values),
     };
 
     return cmocka_run_group_tests(tests, open_parser, close_parser);
