@@ -141,6 +141,25 @@ bool conn_is_open(const struct conn *c)
     return c->state == CONN_OPEN;
 }
 
+void conn_prefetch(const struct conn *c)
+{
+    const char *at = (const char *)c;
+    size_t i;
+
+    for (i = 0; i < sizeof(*c); i += 64)
+        __builtin_prefetch(at + i, 1);
+}
+
+bool conn_is_paused(const struct conn *c)
+{
+    return c->paused;
+}
+
+bool conn_is_flushed(const struct conn *c)
+{
+    return c->out.len == 0;
+}
+
 bool conn_is_behind(const struct conn *c)
 {
     if (c->out.bytes > c->net->limits->soft_queue_bytes)

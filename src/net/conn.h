@@ -103,30 +103,16 @@ struct conn_id conn_name(const struct conn *c);
 struct conn *conn_find(struct net *n, struct conn_id id); /* null: gone */
 bool conn_is_open(const struct conn *c);
 
-/* It will be pushed to or written soon. */
-static inline void conn_prefetch(const struct conn *c)
-{
-    const char *at = (const char *)c;
-    size_t i;
-
-    for (i = 0; i < sizeof(*c); i += 64)
-        __builtin_prefetch(at + i, 1);
-}
+void conn_prefetch(const struct conn *c); /* it will be pushed to or written soon */
 
 /* The kernel refuses bytes and has for a second, or more than the soft limit waits. */
 bool conn_is_behind(const struct conn *c);
 
 /* The peer is not read from until it has taken more: it may speak unheard. */
-static inline bool conn_is_paused(const struct conn *c)
-{
-    return c->paused;
-}
+bool conn_is_paused(const struct conn *c);
 
 /* The kernel has every byte that was pushed. */
-static inline bool conn_is_flushed(const struct conn *c)
-{
-    return c->out.len == 0;
-}
+bool conn_is_flushed(const struct conn *c);
 
 /* Shares f. ERR_FULL: over the queue limit, nothing queued; ERR_GONE: not open. */
 MUST_USE enum err conn_push(struct conn *c, struct frame *f);
