@@ -201,7 +201,7 @@ static void on_request(struct http_conn *h, const struct http1_request *r, struc
     const struct route *route;
 
     arena_reset(&api_of(s)->arena);
-    if (r->method == HTTP1_OPTIONS && bytes_equal(r->target, BYTES("*"))) {
+    if (bytes_equal(r->path, BYTES("*"))) {
         answer_options(&q, "GET, HEAD, POST, OPTIONS");
     } else if (!decode_path(&q)) {
         http_reply_error(h, r->path, 400, "the path has a bad percent escape");

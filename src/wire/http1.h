@@ -75,7 +75,8 @@ size_t http1_field_count(const struct http1_request *r, struct bytes name);
 /* Is token a member of the comma-separated list in any field of that name? (any case) */
 bool http1_list_has(const struct http1_request *r, struct bytes name, struct bytes token);
 
-/* Decodes %XX into out (room for path.len); false on a bad escape or a decoded zero byte. */
+/* Decodes %XX into out (room for path.len); false on a bad escape or a decoded zero byte. %2F stays
+   as it is: an encoded slash is part of a segment and does not separate two (RFC 3986, 2.2). */
 bool http1_decode_path(struct bytes path, char *out, size_t *len);
 
 /* A chunked body being taken apart (RFC 9112, section 7.1). Start with {0}. */
@@ -92,6 +93,9 @@ struct http1_chunks {
    4,096 bytes each, summed over the body. */
 enum http1_result http1_read_chunk(struct http1_chunks *c, struct bytes *in, struct bytes *data,
                                    struct http1_bad *bad);
+
+/* Data bytes still to come of a chunk whose size line is whole. */
+uint64_t http1_chunk_left(const struct http1_chunks *c);
 
 /* "Not Found" for 404; "Unknown" for what we never send. */
 const char *http1_reason(int status);

@@ -7,7 +7,7 @@
  *   SIZE -> [SPACE] -> [EXTENSION] -> SIZE_LF -+-> DATA -> DATA_CR -> DATA_LF -> SIZE ...
  *                                              |
  *                     size 0: TRAILER_START <--+
- *                     TRAILER_START -> TRAILER -> TRAILER_LF -> TRAILER_START ...
+ *                     TRAILER_START -> TRAILER_NAME -> TRAILER -> TRAILER_LF -> TRAILER_START ...
  *                     TRAILER_START -> END_LF -> ENDED
  */
 enum chunk_state {
@@ -18,6 +18,7 @@ enum chunk_state {
     DATA_CR,
     DATA_LF,
     TRAILER_START,
+    TRAILER_NAME,
     TRAILER,
     TRAILER_LF,
     END_LF,
@@ -101,9 +102,18 @@ static const char *on_trailer_start(struct http1_chunks *c, char byte)
         c->state = END_LF;
         return NULL;
     }
-    c->state = TRAILER;
+    c->state = TRAILER_NAME;
     if (!http1_is(byte, HTTP1_TOKEN))
         return "a trailer line does not begin with a field name";
+    return c->trailer++ == TRAILER_MOST ? long_trailer : NULL;
+}
+
+static const char *on_trailer_name(struct http1_chunks *c, char byte)
+{
+    if (byte == ':')
+        c->state = TRAILER;
+    else if (!http1_is(byte, HTTP1_TOKEN))
+        return "a trailer name is not a token directly followed by a colon";
     return c->trailer++ == TRAILER_MOST ? long_trailer : NULL;
 }
 
@@ -138,6 +148,7 @@ static const char *(*const steps[])(struct http1_chunks *c, char byte) = {
     [DATA_CR] = on_data_cr,
     [DATA_LF] = on_data_lf,
     [TRAILER_START] = on_trailer_start,
+    [TRAILER_NAME] = on_trailer_name,
     [TRAILER] = on_trailer,
     [TRAILER_LF] = on_trailer_lf,
     [END_LF] = on_end_lf,
@@ -174,4 +185,9 @@ enum http1_result http1_read_chunk(struct http1_chunks *c, struct bytes *in, str
         *in = bytes_of(in->at + 1, in->len - 1);
     }
     return c->state == ENDED ? HTTP1_DONE : HTTP1_MORE;
+}
+
+uint64_t http1_chunk_left(const struct http1_chunks *c)
+{
+    return c->state == DATA ? c->left : 0;
 }

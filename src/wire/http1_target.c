@@ -1,17 +1,35 @@
 #include "wire/http1_syntax.h"
 
+#include <arpa/inet.h>
+
 /* [v6 address]; *len is its length with the brackets. */
 static bool is_bracketed(struct bytes b, size_t *len)
 {
     const char *end = memchr(b.at, ']', b.len);
+    size_t inside = end ? (size_t)(end - b.at) - 1 : 0;
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
 
-    if (!end || end == b.at + 1)
+    if (inside == 0 || inside >= sizeof(text) || memchr(b.at, '\0', inside))
         return false;
-    for (const char *at = b.at + 1; at < end; at++) {
-        if (http1_hex(*at) < 0 && *at != ':' && *at != '.')
+    memcpy(text, b.at + 1, inside);
+    text[inside] = '\0';
+    *len = inside + 2;
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* A registered name or an IPv4 address; *len is how far it goes. */
+static bool is_name(struct bytes b, size_t *len)
+{
+    size_t i = 0;
+
+    while (i < b.len && http1_is(b.at[i], HTTP1_HOST)) {
+        if (b.at[i] == '%' &&
+            (b.len - i < 3 || http1_hex(b.at[i + 1]) < 0 || http1_hex(b.at[i + 2]) < 0))
             return false;
+        i++;
     }
-    *len = (size_t)(end - b.at) + 1;
+    *len = i;
     return true;
 }
 
@@ -19,13 +37,8 @@ bool http1_is_host(struct bytes b)
 {
     size_t i = 0;
 
-    if (b.len > 0 && b.at[0] == '[') {
-        if (!is_bracketed(b, &i))
-            return false;
-    } else {
-        while (i < b.len && http1_is(b.at[i], HTTP1_HOST))
-            i++;
-    }
+    if (b.len > 0 && b.at[0] == '[' ? !is_bracketed(b, &i) : !is_name(b, &i))
+        return false;
     if (i == b.len)
         return true;
     if (b.at[i] != ':')
@@ -74,8 +87,9 @@ bool http1_read_target(struct http1_request *r, struct http1_bad *bad)
                             "the target is neither a path that begins with / nor an "
                             "absolute http or https address");
     (void)bytes_cut(rest, BYTES("?"), &r->path, &r->query);
+    /* OPTIONS http://host is what a proxy makes OPTIONS * of (RFC 9112, 3.2.4) */
     if (r->path.len == 0)
-        r->path = BYTES("/");
+        r->path = r->method == HTTP1_OPTIONS && rest.len == 0 ? BYTES("*") : BYTES("/");
     return true;
 }
 
@@ -99,7 +113,12 @@ bool http1_decode_path(struct bytes path, char *out, size_t *len)
         low = http1_hex(path.at[i + 2]);
         if (high < 0 || low < 0 || (high == 0 && low == 0))
             return false;
-        out[n++] = (char)(high * 16 + low);
+        if (high * 16 + low == '/') {
+            memcpy(out + n, path.at + i, 3);
+            n += 3;
+        } else {
+            out[n++] = (char)(high * 16 + low);
+        }
         i += 2;
     }
     *len = n;

@@ -132,6 +132,11 @@ static const struct bytes refused[] = {
     B("0\r\n\rx"),
     B("0\r\n A: b\r\n"),
     B("0\r\n: b\r\n"),
+    B("0\r\nA\r\n"),
+    B("0\r\nA b: c\r\n"),
+    B("0\r\nA : b\r\n"),
+    B("0\r\nA\t: b\r\n"),
+    B("0\r\nGET / HTTP/1.1\r\n"),
     B("0\r\nA: b\n"),
     B("0\r\nA: b\r\r\n"),
     B("0\r\nA: b\r\n c\r\n"),
@@ -162,6 +167,27 @@ static void takes_any_size_of_64_bits(void **state)
     assert_int_equal(o.result, HTTP1_MORE);
     assert_text(buf_bytes(&o.data), BYTES("abc"), "largest chunk");
     buf_fini(&o.data);
+}
+
+/* Nothing is known of a size before its line is whole: the next byte may be another digit, or none.
+ */
+static void tells_what_is_left_of_a_chunk(void **state)
+{
+    struct bytes in = BYTES("123;a\r\n"), data;
+    struct http1_chunks chunks = {0};
+    struct http1_bad bad;
+
+    (void)state;
+    for (size_t i = 0; i < in.len; i++) {
+        struct bytes one = bytes_of(in.at + i, 1);
+
+        assert_int_equal(http1_chunk_left(&chunks), 0);
+        assert_int_equal(http1_read_chunk(&chunks, &one, &data, &bad), HTTP1_MORE);
+    }
+    assert_int_equal(http1_chunk_left(&chunks), 0x123);
+    in = BYTES("abc");
+    assert_int_equal(http1_read_chunk(&chunks, &in, &data, &bad), HTTP1_MORE);
+    assert_int_equal(http1_chunk_left(&chunks), 0x120);
 }
 
 static void fill(struct buf *out, size_t n)
@@ -309,6 +335,7 @@ int main(void)
         cmocka_unit_test(takes_what_is_right),
         cmocka_unit_test(refuses_what_is_wrong),
         cmocka_unit_test(takes_any_size_of_64_bits),
+        cmocka_unit_test(tells_what_is_left_of_a_chunk),
         cmocka_unit_test(holds_the_extension_limit),
         cmocka_unit_test(holds_the_trailer_limit),
         cmocka_unit_test(gives_back_what_was_cut),
