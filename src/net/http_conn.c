@@ -65,6 +65,21 @@ static void pass_fini(struct pass *p)
         mem_free(p->fields);
 }
 
+/* Nothing, or the empty line that may stand before a request and that some clients send behind
+   their last one: nobody waits for an answer to that. */
+static bool is_nothing(struct bytes in)
+{
+    return in.len == 0 || (in.len <= 2 && in.at[0] == '\r');
+}
+
+/* Of a head that could not be read: its answer may have no body even so. */
+static bool asks_head(struct bytes in)
+{
+    if (bytes_starts(in, BYTES("\r\n")))
+        in = bytes_of(in.at + 2, in.len - 2);
+    return bytes_starts(in, BYTES("HEAD "));
+}
+
 /* No more requests: what was answered still leaves, then the connection ends. */
 static void end(struct http_conn *h)
 {
@@ -82,11 +97,12 @@ static void wait_for_handler(struct http_conn *h)
     meter_add(METER_HTTP_REQUESTS, 1);
 }
 
-/* The connection has no future: input is dropped, and the answer is the last one. */
+/* The connection has no future: input is dropped, and the answer is the last one. Without r the
+   request is what stands at the front of h->rest. */
 static void fail(struct http_conn *h, const struct http1_request *r, int status, const char *why)
 {
     wait_for_handler(h);
-    h->is_head = r && r->method == HTTP1_HEAD;
+    h->is_head = r ? r->method == HTTP1_HEAD : asks_head(h->rest);
     h->minor_zero = r && r->minor == 0;
     h->last = true;
     h->rest = (struct bytes){NULL, 0};
@@ -200,7 +216,7 @@ static bool read_chunks(struct http_conn *h, struct pass *p)
             fail(h, &p->request, bad.status, bad.why);
             return false;
         }
-        if (data.len + h->chunks.left > h->limits->body_bytes - h->body.len) {
+        if (data.len + http1_chunk_left(&h->chunks) > h->limits->body_bytes - h->body.len) {
             read_head_again(h, p);
             fail(h, &p->request, 413, "the body is larger than pushca.limits.body-bytes allows");
             return false;
@@ -265,7 +281,7 @@ static void keep(struct http_conn *h, struct bytes view)
 
 static void settle_head(struct http_conn *h, const struct pass *p)
 {
-    bool is_idle = h->rest.len == 0;
+    bool is_idle = is_nothing(h->rest);
 
     keep(h, h->rest);
     if (h->eof || (is_idle && h->last)) {
@@ -353,13 +369,14 @@ static void http_free(struct http_conn *h)
     mem_free(h);
 }
 
-/* Acts on every whole request in input: the read buffer, or all of `in`. May free h. */
-static void run(struct http_conn *h, struct bytes input)
+/* Acts on every whole request in input: the read buffer, or all of `in`. New is a head of which
+   nothing was there before. May free h. */
+static void run(struct http_conn *h, struct bytes input, bool is_new_head)
 {
     struct pass p;
 
     pass_init(&p, h);
-    p.is_new_head = h->in.len == 0 || h->state == HTTP_PAUSED;
+    p.is_new_head = is_new_head;
     if (h->state == HTTP_PAUSED)
         h->state = HTTP_HEAD;
     h->rest = input;
@@ -388,6 +405,7 @@ static void on_bytes(struct conn *c, char *at, size_t len)
 {
     struct http_conn *h = c->user;
     bool is_waiting = h->state == HTTP_ANSWER || h->state == HTTP_PAUSED;
+    bool had_nothing = is_nothing(buf_bytes(&h->in));
 
     if (len == 0) {
         on_end(h);
@@ -398,11 +416,11 @@ static void on_bytes(struct conn *c, char *at, size_t len)
         if (!h->last)
             buf_add(&h->in, bytes_of(at, len));
     } else if (h->in.len == 0 || (h->state == HTTP_BODY && h->chunked)) {
-        run(h, bytes_of(at, len));
+        run(h, bytes_of(at, len), had_nothing);
     } else {
         buf_add(&h->in, bytes_of(at, len));
         buf_reserve(&h->in, JSON_PADDING);
-        run(h, buf_bytes(&h->in));
+        run(h, buf_bytes(&h->in), had_nothing);
     }
 }
 
@@ -425,6 +443,8 @@ static void give_up(struct http_conn *h)
     if (has_head) {
         p.head = bytes_of(h->in.at, h->head_len);
         read_head_again(h, &p);
+    } else {
+        h->rest = buf_bytes(&h->in);
     }
     fail(h, has_head ? &p.request : NULL, 408, why_late(h));
     settle(h, &p);
@@ -437,7 +457,7 @@ static void on_timer(struct conn *c)
 
     switch ((enum http_state)h->state) {
     case HTTP_HEAD:
-        if (h->in.len == 0)
+        if (is_nothing(buf_bytes(&h->in)))
             end(h);
         else
             give_up(h);
@@ -447,7 +467,7 @@ static void on_timer(struct conn *c)
         break;
     case HTTP_PAUSED:
         buf_reserve(&h->in, JSON_PADDING);
-        run(h, buf_bytes(&h->in));
+        run(h, buf_bytes(&h->in), true);
         break;
     case HTTP_ANSWER:
     case HTTP_ENDED:
@@ -584,7 +604,7 @@ void http_answer(struct http_conn *h, const struct http_answer *a)
 void http_end(struct http_conn *h)
 {
     h->last = true;
-    if (h->state == HTTP_HEAD && h->in.len == 0 && !h->running)
+    if (h->state == HTTP_HEAD && is_nothing(buf_bytes(&h->in)) && !h->running)
         end(h);
 }
 

@@ -25,6 +25,60 @@ static void an_idle_connection_ends_in_silence(void **state)
     buf_fini(&out);
 }
 
+/* Some clients end a request with an empty line too many. An answer to it would be taken for the
+   answer to the next request. */
+static void an_empty_line_alone_is_never_answered(void **state)
+{
+    static const char *const lines[] = {"\r", "\r\n"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 4; i++) {
+        struct buf out = {0};
+        struct site s;
+
+        site_open(&s);
+        s.limits.head_ms = 10;
+        s.limits.keep_alive_ms = 40;
+        site_connect_first(&s, 0, i < 2 ? 0 : 20);
+        if (i < 2)
+            peer_write(&s.w, s.peer, BYTES("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        peer_write(&s.w, s.peer, bytes_text(lines[i % 2]));
+        assert_int_equal(peer_read_to_end(&s.w, s.peer, &out), PEER_EOF);
+        assert_int_equal(count_text(buf_bytes(&out), "HTTP/1.1 "), i < 2);
+        assert_int_equal(s.errors, 0);
+        assert_int_equal(s.closed, 1);
+        close(s.peer);
+        out.len = 0;
+        site_connect(&s, 0);
+        peer_write(&s.w, s.peer, bytes_text(lines[i % 2]));
+        http_end(s.h);
+        assert_int_equal(peer_read_to_end(&s.w, s.peer, &out), PEER_EOF);
+        assert_int_equal(out.len, 0);
+        site_close(&s);
+        buf_fini(&out);
+    }
+}
+
+/* The time for the head begins with its first byte, not with the empty line before it. */
+static void a_head_behind_an_empty_line_has_its_own_deadline(void **state)
+{
+    struct buf out = {0};
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.limits.head_ms = 30;
+    site_connect(&s, 0);
+    peer_write(&s.w, s.peer, BYTES("\r\n"));
+    world_turns(&s.w, 2);
+    peer_write(&s.w, s.peer, BYTES("GET /"));
+    assert_int_equal(peer_read_to_end(&s.w, s.peer, &out), PEER_EOF);
+    assert_true(bytes_starts(buf_bytes(&out), BYTES("HTTP/1.1 408 ")));
+    site_close(&s);
+    buf_fini(&out);
+}
+
 /* Drips text, a byte a turn and over and over, until an answer comes; returns the bytes dripped. */
 static size_t drip(struct site *s, const char *text, struct buf *out)
 {
@@ -571,6 +625,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_idle_connection_ends_in_silence),
+        cmocka_unit_test(an_empty_line_alone_is_never_answered),
+        cmocka_unit_test(a_head_behind_an_empty_line_has_its_own_deadline),
         cmocka_unit_test(a_late_head_is_answered_408_however_it_drips),
         cmocka_unit_test(a_late_body_is_answered_408_however_it_drips),
         cmocka_unit_test(the_first_head_may_have_a_deadline_of_its_own),

@@ -355,6 +355,80 @@ static void requests_before_a_bad_one_are_answered(void **state)
     buf_fini(&out);
 }
 
+/* All of the answer, its date blanked, to text that comes in pieces of the given size. */
+static void hear_in_pieces(struct bytes text, size_t piece, struct buf *out)
+{
+    struct site s;
+
+    site_open(&s);
+    site_connect(&s, 0);
+    for (size_t at = 0; at < text.len; at += piece) {
+        size_t n = text.len - at < piece ? text.len - at : piece;
+
+        (void)send(s.peer, text.at + at, n, MSG_NOSIGNAL);
+        world_turns(&s.w, 2);
+    }
+    assert_int_equal(peer_read_to_end(&s.w, s.peer, out), PEER_EOF);
+    blank_dates(out);
+    site_close(&s);
+}
+
+static void a_refusal_does_not_depend_on_the_pieces(void **state)
+{
+    static const char *const cases[] = {
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffg\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffff;\r\na",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\rb",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7d1\r\na",
+        "HEAD / HTTP/1.1\r\n\r\n",
+        "\r\nHEAD / HTTP/1.1\r\nHost : x\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf whole = {0}, pieces = {0};
+
+        hear_in_pieces(bytes_text(cases[i]), SIZE_MAX / 2, &whole);
+        for (size_t piece = 1; piece < 9; piece += 3) {
+            pieces.len = 0;
+            hear_in_pieces(bytes_text(cases[i]), piece, &pieces);
+            assert_bytes(buf_bytes(&pieces), buf_bytes(&whole));
+        }
+        buf_fini(&whole);
+        buf_fini(&pieces);
+    }
+}
+
+/* Also when the head is too bad to be read, or comes too late. */
+static void head_gets_no_body_whatever_is_wrong(void **state)
+{
+    static const char *const cases[] = {
+        "HEAD / HTTP/1.1\r\n\r\n",      "HEAD / HTTP/3.0\r\n\r\n",
+        "\r\nHEAD /# HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: x\nX: y\r\n",
+        "HEAD / HTTP/1.1\r\nHost: ",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf out = {0};
+        struct site s;
+
+        site_open(&s);
+        s.limits.head_ms = 50;
+        site_connect(&s, 0);
+        peer_write(&s.w, s.peer, bytes_text(cases[i]));
+        assert_int_equal(peer_read_to_end(&s.w, s.peer, &out), PEER_EOF);
+        assert_int_equal(count_text(buf_bytes(&out), "HTTP/1.1 "), 1);
+        assert_int_equal(count_text(buf_bytes(&out), "Content-Length: 0\r\n"), 0);
+        assert_memory_equal(out.at + out.len - 4, "\r\n\r\n", 4);
+        assert_int_equal(s.errors, 1);
+        site_close(&s);
+        buf_fini(&out);
+    }
+}
+
 #define EXPECT   "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -397,6 +471,8 @@ int main(void)
         cmocka_unit_test(bodies_are_limited),
         cmocka_unit_test(bad_requests_are_answered_and_end_the_connection),
         cmocka_unit_test(requests_before_a_bad_one_are_answered),
+        cmocka_unit_test(a_refusal_does_not_depend_on_the_pieces),
+        cmocka_unit_test(head_gets_no_body_whatever_is_wrong),
         cmocka_unit_test(whoever_waits_to_continue_is_told_once),
     };
 
