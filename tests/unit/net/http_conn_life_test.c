@@ -355,7 +355,11 @@ static const struct conn_ops other_ops = {.on_bytes = other_on_bytes, .on_closed
 
 static void leave_to_other(struct site *s)
 {
-    conn_become(http_leave(s->h, &s->unread), &other_ops, s);
+    struct conn *c = http_leave(s->h, &s->unread);
+
+    assert_ptr_equal(http_of(c), s->h);
+    conn_become(c, &other_ops, s);
+    assert_null(http_of(c));
 }
 
 static void a_conn_that_is_left_speaks_another_protocol(void **state)
@@ -541,6 +545,105 @@ static void idle_connections_hold_no_buffers(void **state)
     site_close(&s);
 }
 
+/* Over the budget a long body on its way ends in 503; a short one may be kept whatever is used. */
+static void long_bodies_end_when_memory_is_used_up(void **state)
+{
+    static const char *const heads[] = {
+        "POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n",
+        "POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n",
+    };
+    struct buf body = {0};
+    int64_t refused = meter_sum(METER_REFUSED_MEMORY);
+    size_t i;
+
+    (void)state;
+    memset(buf_reserve(&body, 60000), 'b', 60000);
+    body.len = 60000;
+    for (i = 0; i < 2; i++) {
+        struct buf out = {0};
+        struct site s;
+
+        site_open(&s);
+        s.limits.body_bytes = 200000;
+        s.limits.memory_bytes = 1;
+        site_connect(&s, 0);
+        peer_write(&s.w, s.peer, bytes_text(heads[i]));
+        peer_write(&s.w, s.peer, buf_bytes(&body));
+        assert_int_equal(peer_read_quiet(&s.w, s.peer, &out), PEER_QUIET);
+        assert_int_equal(out.len, 0);
+        peer_write(&s.w, s.peer, buf_bytes(&body));
+        assert_int_equal(peer_read_to_end(&s.w, s.peer, &out), PEER_EOF);
+        assert_true(bytes_starts(buf_bytes(&out), BYTES("HTTP/1.1 503 ")));
+        assert_int_equal(count_text(buf_bytes(&s.log), "pushca.limits.memory-bytes"), 1);
+        assert_int_equal(count_text(buf_bytes(&s.log), "/p\n"), 1);
+        assert_int_equal(s.requests, 0);
+        assert_int_equal(meter_sum(METER_REFUSED_MEMORY) - refused, (int64_t)i + 1);
+        site_close(&s);
+        buf_fini(&out);
+    }
+    buf_fini(&body);
+}
+
+static void many_fields_may_be_allowed(void **state)
+{
+    struct buf in = {0}, out = {0};
+    struct site s;
+    int i;
+
+    (void)state;
+    site_open(&s);
+    s.limits.head = (struct http1_limits){.line_bytes = 200, .head_bytes = 10000, .fields = 300};
+    site_connect(&s, 0);
+    buf_add(&in, BYTES("GET / HTTP/1.1\r\nHost: x\r\n"));
+    for (i = 0; i < 298; i++)
+        buf_add(&in, BYTES("A: b\r\n"));
+    buf_add(&in, BYTES("X-Mark: last\r\n\r\n"));
+    assert_int_equal(site_hear(&s, buf_bytes(&in), &out), PEER_QUIET);
+    assert_bytes(buf_bytes(&s.log), BYTES("GET / last \n"));
+    site_close(&s);
+    buf_fini(&in);
+    buf_fini(&out);
+}
+
+/* The kernel watches no files. */
+static void what_cannot_be_watched_is_closed(void **state)
+{
+    FILE *file = tmpfile();
+    struct site s;
+    int fd;
+
+    (void)state;
+    assert_non_null(file);
+    fd = dup(fileno(file));
+    site_open(&s);
+    assert_int_not_equal(http_open(&s.w.net, fd, &s.limits, &s.handler, 0, &s.h), ERR_OK);
+    assert_int_equal(close(fd), -1);
+    assert_int_equal(s.closed, 0);
+    site_close(&s);
+    (void)fclose(file);
+}
+
+/* The connection died in this turn, and its handler has not been told yet. */
+static void an_answer_to_who_has_gone_is_dropped(void **state)
+{
+    struct buf out = {0};
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.answer_later = true;
+    site_connect(&s, 0);
+    peer_write(&s.w, s.peer, BYTES("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    world_until(&s.w, s.requests == 1);
+    conn_close(s.h->conn, CONN_END_ERROR);
+    answer(s.h, 200, BYTES("late"));
+    assert_int_equal(peer_read_to_end(&s.w, s.peer, &out), PEER_EOF);
+    assert_int_equal(out.len, 0);
+    assert_int_equal(s.closed, 1);
+    site_close(&s);
+    buf_fini(&out);
+}
+
 static void everything_is_counted(void **state)
 {
     int64_t requests = meter_sum(METER_HTTP_REQUESTS), good = meter_sum(METER_HTTP_2XX);
@@ -643,6 +746,10 @@ int main(void)
         cmocka_unit_test(a_peer_that_reads_no_answers_gets_no_more),
         cmocka_unit_test(a_large_answer_may_stand_behind_small_ones),
         cmocka_unit_test(idle_connections_hold_no_buffers),
+        cmocka_unit_test(long_bodies_end_when_memory_is_used_up),
+        cmocka_unit_test(many_fields_may_be_allowed),
+        cmocka_unit_test(what_cannot_be_watched_is_closed),
+        cmocka_unit_test(an_answer_to_who_has_gone_is_dropped),
         cmocka_unit_test(everything_is_counted),
         cmocka_unit_test(noise_harms_nobody),
     };
