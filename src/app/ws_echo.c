@@ -53,9 +53,8 @@ static struct echo *echo_of(const struct conn *c)
 static void ws_on_message(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload)
 {
     struct frame *f = ws_frame(FRAME_ANSWER, opcode, payload, (struct bytes){NULL, 0});
-    enum err e = ws_push(w, f);
 
-    (void)e; /* a peer that does not read was closed */
+    ws_push_asked(w, f); /* a peer that does not read is not read from, and nothing is lost */
     frame_unref(f);
 }
 

@@ -32,17 +32,18 @@ static struct frame *close_frame(uint16_t code, struct bytes reason)
 {
     char at[WS_HEADER_MAX + WS_CONTROL_MAX];
 
-    if (code == WS_CLOSE_NONE)
-        return frame_of(at, ws_write_header(at, WS_CLOSE, 0));
     return frame_of(at, ws_write_close(at, code, reason));
 }
 
-/* Our Close goes out, behind what is queued when there is room for that. Takes f. */
+/* Our Close goes out behind what is queued, or in its place. The queue's limit is not asked: it
+   is the last frame, and dropping for it what the peer was promised would help nobody. Takes f. */
 static void push_close(struct ws_conn *w, struct frame *f, bool now)
 {
     w->closing = true;
-    if (now || conn_push(w->conn, f))
+    if (now)
         conn_push_last(w->conn, f);
+    else
+        conn_push_asked(w->conn, f);
     frame_unref(f);
 }
 
@@ -86,6 +87,12 @@ enum err ws_push(struct ws_conn *w, struct frame *f)
     return e;
 }
 
+void ws_push_asked(struct ws_conn *w, struct frame *f)
+{
+    if (ws_is_open(w))
+        conn_push_asked(w->conn, f);
+}
+
 void ws_close(struct ws_conn *w, uint16_t code, struct bytes reason, bool now)
 {
     if (!ws_is_open(w))
@@ -108,6 +115,16 @@ static void push_own(struct ws_conn *w, struct frame *f)
     frame_unref(f);
 }
 
+/* Asked for, and whoever asks while it is behind is not read from: a large answer before it is no
+   reason to end in 1013. */
+static void pong(struct ws_conn *w, struct bytes payload)
+{
+    struct frame *f = ws_frame(FRAME_ANSWER, WS_PONG, payload, (struct bytes){NULL, 0});
+
+    ws_push_asked(w, f);
+    frame_unref(f);
+}
+
 static void on_message(struct ws_conn *w, const struct ws_message *m)
 {
     if (m->opcode == WS_CLOSE) {
@@ -117,7 +134,7 @@ static void on_message(struct ws_conn *w, const struct ws_message *m)
     } else if (w->closing) {
         return; /* said after our Close, or on the way when we sent it: nobody listens any more */
     } else if (m->opcode == WS_PING) {
-        push_own(w, ws_frame(FRAME_ANSWER, WS_PONG, m->payload, (struct bytes){NULL, 0}));
+        pong(w, m->payload);
     } else if (m->opcode != WS_PONG) {
         w->ops->on_message(w, m->opcode, m->payload);
     }

@@ -59,6 +59,10 @@ struct frame *ws_frame(enum frame_class class, enum ws_opcode opcode, struct byt
 /* ERR_FULL: the peer is over its queue limit and was closed 1013; ERR_GONE: not open. */
 MUST_USE enum err ws_push(struct ws_conn *w, struct frame *f);
 
+/* The same whatever waits, for answers: whoever takes none is not read from, so at most the answers
+   to what one read brought are over the limit. Nothing happens when it is not open. */
+void ws_push_asked(struct ws_conn *w, struct frame *f);
+
 bool ws_is_open(const struct ws_conn *w);
 
 /* Asked for a sign of life, and nothing has come since. */
