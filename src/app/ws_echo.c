@@ -165,6 +165,19 @@ static enum err open_signals(struct echo *e)
     return poll_add(&e->loop.poll, e->signal_fd, EPOLLIN, SIGNAL_TAG);
 }
 
+/* A suite compares all that comes with what it wants, so a ping nobody asked for would spoil a
+   case: there are none unless their interval is given. */
+static int64_t ping_interval_ms(const struct options *o, const struct settings *set)
+{
+    static const char key[] = "pushca.pusher.ping-interval-ms=";
+    int i;
+
+    for (i = 0; i < o->set_count; i++)
+        if (strncmp(o->sets[i], key, sizeof(key) - 1) == 0)
+            return set->ping_interval_ms;
+    return 0;
+}
+
 static enum err echo_open(struct echo *e, const struct options *o, const struct settings *set)
 {
     struct loop_hooks hooks = {.owner = e,
@@ -179,8 +192,8 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     e->http = (struct http_limits){set->http,    set->body_bytes,    set->head_ms,
                                    set->body_ms, set->keep_alive_ms, set->memory_bytes};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
-    e->ws =
-        (struct ws_settings){set->ws, set->ping_interval_ms, set->pong_wait_ms, set->memory_bytes};
+    e->ws = (struct ws_settings){set->ws, ping_interval_ms(o, set), set->pong_wait_ms,
+                                 set->memory_bytes};
     e->ws_ops = (struct ws_ops){&e->ws, ws_on_message, ws_on_closed};
     rand_init(&e->rand);
     err = sock_listen(o->address ? o->address : set->address, o->port, false, &fd);

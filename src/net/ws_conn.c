@@ -294,9 +294,11 @@ static void on_closed(struct conn *c)
 static void begin(struct ws_conn *w, const char *accept, struct rand *rand)
 {
     struct frame *f = frame_new(FRAME_ANSWER, UPGRADE_TEXT);
+    int64_t interval_ms = w->ops->settings->ping_interval_ms;
 
     ws_reader_init(&w->reader);
-    arm_ping(w, 1 + (int64_t)rand_below(rand, (uint64_t)w->ops->settings->ping_interval_ms));
+    if (interval_ms > 0)
+        arm_ping(w, 1 + (int64_t)rand_below(rand, (uint64_t)interval_ms));
     upgrade_write(f->at, accept);
     push_own(w, f);
 }

@@ -20,7 +20,7 @@ struct ws_conn;
 
 struct ws_settings {
     struct ws_limits limits;
-    int64_t ping_interval_ms, pong_wait_ms;
+    int64_t ping_interval_ms, pong_wait_ms; /* interval 0: no pings */
     int64_t memory_bytes; /* of the process; over it long incomplete messages end in 1013. 0: any */
 };
 

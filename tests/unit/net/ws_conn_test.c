@@ -497,6 +497,20 @@ static void a_silent_peer_is_pinged_and_closed(void **state)
     site_close(&s);
 }
 
+static void without_an_interval_there_are_no_pings(void **state)
+{
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    s.settings.ping_interval_ms = 0;
+    site_connect(&s, 0);
+    assert_int_equal(conn_due(s.ws.conn), 0);
+    say(&s, FIN | WS_PONG, BYTES("unasked"));
+    assert_int_equal(conn_due(s.ws.conn), 0);
+    site_close(&s);
+}
+
 /* Reads a ping and answers it, `times` times. */
 static void live(struct site *s, int times, int first, struct bytes payload)
 {
@@ -824,6 +838,7 @@ int main(void)
         cmocka_unit_test(nothing_is_heard_after_closing_from_inside),
         cmocka_unit_test(bytes_behind_the_handshake_are_fed),
         cmocka_unit_test(a_silent_peer_is_pinged_and_closed),
+        cmocka_unit_test(without_an_interval_there_are_no_pings),
         cmocka_unit_test(any_sign_of_life_will_do),
         cmocka_unit_test(a_pong_ends_the_wait_for_it),
         cmocka_unit_test(pings_gather_at_common_moments),
