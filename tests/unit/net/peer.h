@@ -85,28 +85,6 @@ static inline enum peer_end peer_read_to_end(struct world *w, int fd, struct buf
     return peer_read(w, fd, into, SIZE_MAX);
 }
 
-/* Writes all of b, and reads until len bytes in all are in `into`: begins to read only when nothing
-   more is taken. */
-static inline void peer_exchange(struct world *w, int fd, struct bytes b, struct buf *into,
-                                 size_t len)
-{
-    int64_t end_ms = clock_mono_ms() + WORLD_PATIENCE_MS;
-    int refused = 0;
-
-    while ((b.len || into->len < len) && clock_mono_ms() < end_ms) {
-        ssize_t n = b.len ? send(fd, b.at, b.len, MSG_NOSIGNAL) : -1;
-
-        if (n > 0)
-            b = bytes_of(b.at + n, b.len - (size_t)n);
-        refused = n > 0 ? 0 : refused + 1;
-        if (refused > WORLD_QUIET_TURNS && peer_take(fd, into) != PEER_QUIET)
-            break;
-        loop_turn(&w->loop, 0);
-    }
-    assert_int_equal(b.len, 0);
-    assert_true(into->len >= len);
-}
-
 /* Reads until a number of turns brought nothing more. */
 static inline enum peer_end peer_read_quiet(struct world *w, int fd, struct buf *into)
 {

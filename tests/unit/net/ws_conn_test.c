@@ -19,7 +19,7 @@ struct site {
     int peer;
     struct buf log;   /* "1:text\n" for every message */
     struct buf heard; /* by the peer, after the handshake */
-    bool echo, echo_asked, close_inside, cut_inside;
+    bool echo, close_inside, cut_inside;
     int closed;
 };
 
@@ -43,14 +43,6 @@ static enum err push_text(struct site *s, const char *letter, size_t len)
     return e;
 }
 
-static void push_asked_text(struct site *s, const char *text)
-{
-    struct frame *f = ws_frame(FRAME_ANSWER, WS_TEXT, bytes_text(text), (struct bytes){NULL, 0});
-
-    ws_push_asked(&s->ws, f);
-    frame_unref(f);
-}
-
 static void on_message(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload)
 {
     struct site *s = site_of(w);
@@ -62,10 +54,7 @@ static void on_message(struct ws_conn *w, enum ws_opcode opcode, struct bytes pa
     if (s->echo) {
         struct frame *f = ws_frame(FRAME_PLAIN, opcode, payload, (struct bytes){NULL, 0});
 
-        if (s->echo_asked)
-            ws_push_asked(w, f);
-        else
-            assert_int_equal(ws_push(w, f), ERR_OK);
+        assert_int_equal(ws_push(w, f), ERR_OK);
         frame_unref(f);
     }
     if (s->close_inside)
@@ -497,20 +486,6 @@ static void a_silent_peer_is_pinged_and_closed(void **state)
     site_close(&s);
 }
 
-static void without_an_interval_there_are_no_pings(void **state)
-{
-    struct site s;
-
-    (void)state;
-    site_open(&s);
-    s.settings.ping_interval_ms = 0;
-    site_connect(&s, 0);
-    assert_int_equal(conn_due(s.ws.conn), 0);
-    say(&s, FIN | WS_PONG, BYTES("unasked"));
-    assert_int_equal(conn_due(s.ws.conn), 0);
-    site_close(&s);
-}
-
 /* Reads a ping and answers it, `times` times. */
 static void live(struct site *s, int times, int first, struct bytes payload)
 {
@@ -625,70 +600,6 @@ static void a_peer_over_its_queue_limit_is_closed_1013(void **state)
     assert_memory_equal(s.heard.at + 100010, "\x88", 1);
     assert_memory_equal(s.heard.at + 100012, last + 2, sizeof(last) - 3);
     site_close(&s);
-}
-
-/* A Close, ours or an answer to the peer's, does not cost what waits before it. */
-static void a_close_drops_nothing(void **state)
-{
-    int ours;
-
-    (void)state;
-    for (ours = 0; ours <= 1; ours++) {
-        struct site s;
-
-        site_open(&s);
-        s.w.limits.queue_bytes = 1000;
-        site_connect(&s, 4096);
-        assert_int_equal(push_text(&s, "a", 100000), ERR_OK);
-        world_turns(&s.w, 2);
-        assert_int_equal(push_text(&s, "b", 996), ERR_OK); /* with its header the limit */
-        if (ours)
-            ws_close(&s.ws, 1000, (struct bytes){NULL, 0}, false);
-        else
-            say(&s, FIN | WS_CLOSE, BYTES("\x03\xe8"));
-        assert_false(ws_is_open(&s.ws));
-        peer_read(&s.w, s.peer, &s.heard, 100010 + 1000 + 4);
-        assert_int_equal(s.heard.len, 100010 + 1000 + 4);
-        assert_memory_equal(s.heard.at + 101010, "\x88\x02\x03\xe8", 4);
-        site_close(&s);
-    }
-}
-
-/* Answers come whatever their size; reading stops until they were taken. */
-static void what_was_asked_for_comes_whatever_waits(void **state)
-{
-    static const size_t big = 100000;
-    struct buf wanted = {0}, text = {0}, out = {0};
-    struct site s;
-    int i;
-
-    (void)state;
-    site_open(&s);
-    s.w.limits.queue_bytes = 1000;
-    s.w.limits.soft_queue_bytes = 1000;
-    s.echo = s.echo_asked = true;
-    site_connect(&s, 4096);
-    memset(buf_reserve(&text, big), 'e', big);
-    text.len = big;
-    for (i = 0; i < 3; i++) {
-        add_frame(&out, FIN | WS_TEXT, BYTES("small"));
-        add_frame(&out, FIN | WS_TEXT, buf_bytes(&text));
-        add_frame(&out, FIN | WS_PING, BYTES("still there"));
-        buf_add(&wanted, BYTES("\x81\x05small\x81\x7f\x00\x00\x00\x00\x00\x01\x86\xa0"));
-        buf_add(&wanted, buf_bytes(&text));
-        buf_add(&wanted, BYTES("\x8a\x0bstill there"));
-    }
-    peer_exchange(&s.w, s.peer, buf_bytes(&out), &s.heard, wanted.len);
-    assert_bytes(buf_bytes(&s.heard), buf_bytes(&wanted));
-    assert_true(ws_is_open(&s.ws));
-    ws_close(&s.ws, 1000, (struct bytes){NULL, 0}, false);
-    s.heard.len = 0;
-    push_asked_text(&s, "too late");
-    assert_heard(&s, BYTES("\x88\x02\x03\xe8"));
-    site_close(&s);
-    buf_fini(&wanted);
-    buf_fini(&text);
-    buf_fini(&out);
 }
 
 static void a_stalled_peer_is_closed_1013(void **state)
@@ -838,14 +749,11 @@ int main(void)
         cmocka_unit_test(nothing_is_heard_after_closing_from_inside),
         cmocka_unit_test(bytes_behind_the_handshake_are_fed),
         cmocka_unit_test(a_silent_peer_is_pinged_and_closed),
-        cmocka_unit_test(without_an_interval_there_are_no_pings),
         cmocka_unit_test(any_sign_of_life_will_do),
         cmocka_unit_test(a_pong_ends_the_wait_for_it),
         cmocka_unit_test(pings_gather_at_common_moments),
         cmocka_unit_test(whoever_is_not_read_from_is_not_taken_for_silent),
         cmocka_unit_test(a_peer_over_its_queue_limit_is_closed_1013),
-        cmocka_unit_test(a_close_drops_nothing),
-        cmocka_unit_test(what_was_asked_for_comes_whatever_waits),
         cmocka_unit_test(a_stalled_peer_is_closed_1013),
         cmocka_unit_test(an_idle_socket_holds_no_buffer),
         cmocka_unit_test(any_split_gives_the_same_messages),
