@@ -6,22 +6,25 @@ import struct
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
-def frame(opcode, payload=b"", final=True, masked=True, length=None, reserved=0):
-    """length: what the header claims, if not the truth."""
+def frame(opcode, payload=b"", final=True, masked=True, length=None, reserved=0, mask=None, width=None):
+    """length: what the header claims, if not the truth. width: bytes of the long form, if not the fewest."""
     if isinstance(payload, str):
         payload = payload.encode()
     claimed = len(payload) if length is None else length
     first = (128 if final else 0) | reserved << 4 | opcode
     bit = 128 if masked else 0
-    if claimed < 126:
+    if width is None:
+        width = 0 if claimed < 126 else 2 if claimed < 65536 else 8
+    if width == 0:
         head = struct.pack(">BB", first, bit | claimed)
-    elif claimed < 65536:
+    elif width == 2:
         head = struct.pack(">BBH", first, bit | 126, claimed)
     else:
         head = struct.pack(">BBQ", first, bit | 127, claimed)
     if not masked:
         return head + payload
-    mask = os.urandom(4)
+    if mask is None:
+        mask = os.urandom(4)
     long_mask = (mask * (len(payload) // 4 + 1))[: len(payload)]
     xored = int.from_bytes(payload, "big") ^ int.from_bytes(long_mask, "big")
     return head + mask + xored.to_bytes(len(payload), "big")
