@@ -6,8 +6,10 @@
 static struct frame *fill(struct frame *f, enum frame_class class, size_t len)
 {
     atomic_init(&f->refs, 1);
-    f->class = class;
+    f->class = (uint8_t) class;
+    f->form = 0;
     f->len = len;
+    atomic_init(&f->twin, NULL);
     return f;
 }
 
@@ -39,15 +41,44 @@ struct frame *frame_ref(struct frame *f)
     return f;
 }
 
+/* Whoever holds the last twin frees the rest of its row: at most one for each form. */
 void frame_unref(struct frame *f)
 {
-    uint32_t before;
+    while (f) {
+        /* what other threads did with the frame comes before the free */
+        uint32_t before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
+        struct frame *twin;
 
-    if (!f)
-        return;
-    /* what other threads did with the frame comes before the free */
-    before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
-    DCHECK(before > 0);
-    if (before == 1)
+        DCHECK(before > 0);
+        if (before != 1)
+            return;
+        twin = atomic_load_explicit(&f->twin, memory_order_relaxed);
         mem_free(f);
+        f = twin;
+    }
+}
+
+struct frame *frame_twin(const struct frame *f, uint8_t form)
+{
+    struct frame *twin = atomic_load_explicit(&f->twin, memory_order_acquire);
+
+    while (twin && twin->form != form)
+        twin = atomic_load_explicit(&twin->twin, memory_order_acquire);
+    return twin;
+}
+
+struct frame *frame_add_twin(struct frame *f, struct frame *twin)
+{
+    struct frame *next = NULL;
+
+    while (!atomic_compare_exchange_strong_explicit(&f->twin, &next, twin, memory_order_acq_rel,
+                                                    memory_order_acquire)) {
+        if (next->form == twin->form) {
+            frame_unref(twin);
+            return next;
+        }
+        f = next;
+        next = NULL;
+    }
+    return twin;
 }

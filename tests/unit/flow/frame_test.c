@@ -89,6 +89,70 @@ static void counted_by_many_threads(void **state)
     assert_int_equal(mem_held(), before);
 }
 
+static struct frame *twin_new(uint8_t form)
+{
+    struct frame *twin = frame_new(FRAME_PLAIN, 10);
+
+    twin->form = form;
+    return twin;
+}
+
+static void twins_are_found_by_their_form_and_freed_with_it(void **state)
+{
+    int64_t before = mem_held();
+    struct frame *f = frame_new(FRAME_PLAIN, 100), *first = twin_new(9), *second = twin_new(15);
+
+    (void)state;
+    assert_null(frame_twin(f, 9));
+    assert_ptr_equal(frame_add_twin(f, first), first);
+    assert_null(frame_twin(f, 15));
+    assert_ptr_equal(frame_add_twin(f, second), second);
+    assert_ptr_equal(frame_twin(f, 9), first);
+    assert_ptr_equal(frame_twin(f, 15), second);
+    assert_ptr_equal(frame_add_twin(f, twin_new(15)), second); /* too late: freed */
+    frame_ref(first);
+    frame_unref(f);
+    assert_int_equal(first->len, 10); /* still queued somewhere */
+    frame_unref(first);
+    assert_int_equal(mem_held(), before);
+}
+
+enum { FORMS = 4 };
+
+/* All that come with a count of f agree on one twin of each form. */
+static void add_twins(void *context)
+{
+    struct frame *f = context;
+
+    pthread_barrier_wait(&gate);
+    for (uint8_t form = 1; form <= FORMS; form++) {
+        struct frame *twin = frame_add_twin(f, twin_new(form));
+
+        CHECK(twin->form == form && twin == frame_twin(f, form));
+    }
+    frame_unref(f);
+}
+
+static void one_twin_wins_among_threads(void **state)
+{
+    int64_t before = mem_held();
+
+    (void)state;
+    assert_int_equal(pthread_barrier_init(&gate, NULL, THREADS), 0);
+    for (int round = 0; round < 200; round++) {
+        pthread_t threads[THREADS];
+        struct frame *f = frame_new(FRAME_PLAIN, 100);
+
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(thread_start(&threads[i], "twin", add_twins, frame_ref(f)), ERR_OK);
+        for (int i = 0; i < THREADS; i++)
+            thread_join(threads[i]);
+        frame_unref(f);
+    }
+    pthread_barrier_destroy(&gate);
+    assert_int_equal(mem_held(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +160,8 @@ int main(void)
         cmocka_unit_test(the_last_count_frees),
         cmocka_unit_test(a_length_without_end_is_refused),
         cmocka_unit_test(counted_by_many_threads),
+        cmocka_unit_test(twins_are_found_by_their_form_and_freed_with_it),
+        cmocka_unit_test(one_twin_wins_among_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
