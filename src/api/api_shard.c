@@ -25,7 +25,8 @@ static void fill_limits(struct api *api, const struct settings *set)
     api->ws = (struct ws_settings){.limits = set->ws,
                                    .ping_interval_ms = set->ping_interval_ms,
                                    .pong_wait_ms = set->pong_wait_ms,
-                                   .memory_bytes = set->memory_bytes};
+                                   .memory_bytes = set->memory_bytes,
+                                   .deflate = set->deflate};
 }
 
 /* The host part of a URL by which a listening address can be reached. */

@@ -7,13 +7,13 @@
 #pragma once
 #include "base/buf.h"
 #include "wire/identity.h"
-#include "wire/ws.h"
+#include "wire/upgrade.h"
 
 struct arrival {
     int fd;
     uint64_t hash;       /* of who */
     struct identity who; /* views into text */
-    char accept[WS_ACCEPT_TEXT + 1];
+    struct upgrade upgrade;
     struct buf unread; /* bytes behind the request */
     char text[];
 };

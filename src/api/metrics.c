@@ -82,6 +82,14 @@ const struct metric metrics[] = {
     COUNT(METER_REFUSED_MEMORY, "pushca.refused", "Work refused over a limit, by reason",
           {"reason", "memory"}),
     COUNT(METER_REFUSED_SOCKETS, "pushca.refused", NULL, {"reason", "sockets"}),
+    GAUGE(METER_DEFLATE_HELD, "pushca.deflate.held", "bytes",
+          "The part of pushca.memory.held that WebSocket compression holds", NO_LABEL),
+    COUNT(METER_DEFLATED, "pushca.deflate.messages",
+          "Messages compressed (out: once, however many receive it) and messages inflated (in)",
+          {"direction", "out"}),
+    COUNT(METER_INFLATED, "pushca.deflate.messages", NULL, {"direction", "in"}),
+    COUNT(METER_DEFLATE_SAVED, "pushca.deflate.saved.bytes",
+          "Bytes that compression kept out of output queues", NO_LABEL),
 };
 
 const size_t metric_count = sizeof(metrics) / sizeof(metrics[0]);

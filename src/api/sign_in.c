@@ -56,7 +56,8 @@ static bool read_body(struct handshake *k, struct open_body *out)
     return body_read_open(&api->reader, root, false, out) == ERR_OK;
 }
 
-/* The socket never speaks as a client, so bytes behind the request are of no interest. */
+/* The socket never speaks as a client, so bytes behind the request are of no interest; and for one
+   message, with a secret in it, nothing is compressed. */
 static void answer(struct handshake *k, struct bytes json)
 {
     struct shard *s = k->shard;
@@ -67,7 +68,8 @@ static void answer(struct handshake *k, struct bytes json)
 
     buf_fini(&unread);
     meter_add(METER_CONNS_WS, -1);
-    ws_take(&v->ws, c, k->accept, &api_of(s)->visitor, &s->rand);
+    k->upgrade.deflate = (struct deflate_terms){0};
+    ws_take(&v->ws, c, &k->upgrade, &api_of(s)->visitor, &s->rand);
     ws_server_opened(s);
     f = ws_frame(FRAME_ANSWER, WS_TEXT, json, (struct bytes){0});
     if (ws_push(&v->ws, f) == ERR_OK)

@@ -11,7 +11,6 @@
 #include "hub/session.h"
 #include "net/sock.h"
 #include "wire/token.h"
-#include "wire/upgrade.h"
 
 /* ---- a client's socket, on its home shard ---- */
 
@@ -62,7 +61,7 @@ static struct arrival *arrival_new(const struct handshake *k, const struct ident
     a = mem_zero(sizeof(*a) + len);
     a->fd = -1;
     a->hash = hash;
-    memcpy(a->accept, k->accept, sizeof(a->accept));
+    a->upgrade = k->upgrade;
     for (d = 0; d < DIMENSIONS; d++) {
         memcpy(a->text + at, who->dim[d].at, who->dim[d].len);
         a->who.dim[d] = bytes_of(a->text + at, who->dim[d].len);
@@ -100,7 +99,7 @@ void ws_server_on_adopt(struct shard *s, struct note *n)
 
     n->arrival = NULL;
     a->fd = -1;
-    if (ws_open(w, &s->net, fd, a->accept, &api_of(s)->client, &s->rand)) {
+    if (ws_open(w, &s->net, fd, &a->upgrade, &api_of(s)->client, &s->rand)) {
         session_free(s, session);
         gate_leave(&s->hub->sockets);
     } else {
@@ -117,7 +116,7 @@ static void stay(struct handshake *k, const struct identity *who, uint64_t hash)
     struct buf unread = {0};
     struct conn *c = http_leave(k->conn, &unread);
 
-    ws_take(&session->ws, c, k->accept, &api_of(s)->client, &s->rand);
+    ws_take(&session->ws, c, &k->upgrade, &api_of(s)->client, &s->rand);
     moved_in(s, &session->ws, &unread);
     buf_fini(&unread);
 }
@@ -267,7 +266,7 @@ static void on_request(struct http_conn *h, const struct http1_request *r, struc
 
     (void)body;
     arena_reset(&api_of(s)->arena);
-    if (!upgrade_check(r, k.accept, &bad))
+    if (!upgrade_check(r, &api_of(s)->ws.deflate, &k.upgrade, &bad))
         ws_server_refuse(&k, bad.status, bad.why);
     else if (!origin_is_allowed(&k))
         ws_server_refuse(&k, 403, "this Origin is not in pushca.pusher.allowed-origins");

@@ -14,7 +14,7 @@
 #include "net/http_conn.h"
 #include "net/listen.h"
 #include "net/ws_conn.h"
-#include "wire/ws.h"
+#include "wire/upgrade.h"
 
 struct api;
 struct arrival;
@@ -28,7 +28,7 @@ struct handshake {
     const struct http1_request *head;
     struct bytes path; /* percent-decoded once; in the arena */
     struct bytes last; /* its last segment */
-    char accept[WS_ACCEPT_TEXT + 1];
+    struct upgrade upgrade;
 };
 
 void ws_server_init(struct api *api);

@@ -81,10 +81,13 @@ static enum err unexpected(const struct config_key *key, const char *text, struc
 static void store_number(const struct config_key *key, int64_t value, struct settings *s)
 {
     char *at = (char *)s + key->offset;
+    uint8_t one = (uint8_t)value; /* a bool too: its bounds are 0 and 1 */
     uint16_t two = (uint16_t)value;
     uint32_t four = (uint32_t)value;
 
-    if (key->width == sizeof(two))
+    if (key->width == sizeof(one))
+        memcpy(at, &one, sizeof(one));
+    else if (key->width == sizeof(two))
         memcpy(at, &two, sizeof(two));
     else if (key->width == sizeof(four))
         memcpy(at, &four, sizeof(four));

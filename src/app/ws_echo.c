@@ -78,20 +78,20 @@ static void refuse(struct http_conn *h, const struct http1_bad *bad)
 static void http_on_request(struct http_conn *h, const struct http1_request *r, struct bytes body)
 {
     struct echo *e = echo_of(h->conn);
-    char accept[WS_ACCEPT_TEXT + 1];
+    struct upgrade upgrade;
     struct buf unread = {0};
     struct http1_bad bad;
     struct conn *c;
     struct ws_conn *w;
 
     (void)body;
-    if (!upgrade_check(r, accept, &bad)) {
+    if (!upgrade_check(r, &e->ws.deflate, &upgrade, &bad)) {
         refuse(h, &bad);
         return;
     }
     c = http_leave(h, &unread);
     w = mem_new(struct ws_conn);
-    ws_take(w, c, accept, &e->ws_ops, &e->rand);
+    ws_take(w, c, &upgrade, &e->ws_ops, &e->rand);
     ws_feed(w, unread.at, unread.len);
     buf_fini(&unread);
 }
@@ -193,7 +193,7 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
                                    set->body_ms, set->keep_alive_ms, set->memory_bytes};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
     e->ws = (struct ws_settings){set->ws, ping_interval_ms(o, set), set->pong_wait_ms,
-                                 set->memory_bytes};
+                                 set->memory_bytes, set->deflate};
     e->ws_ops = (struct ws_ops){&e->ws, ws_on_message, ws_on_closed};
     rand_init(&e->rand);
     err = sock_listen(o->address ? o->address : set->address, o->port, false, &fd);

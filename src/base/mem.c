@@ -54,6 +54,11 @@ void mem_free(void *p)
     free(p);
 }
 
+size_t mem_size(void *p)
+{
+    return malloc_usable_size(p);
+}
+
 enum err mem_try(size_t size, void **out)
 {
     *out = malloc(size ? size : 1);

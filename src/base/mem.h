@@ -16,6 +16,9 @@ void *mem_zero(size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_resize(void *p, size_t size) __attribute__((returns_nonnull));
 void mem_free(void *p);
 
+/* What the allocator really gave for p. */
+size_t mem_size(void *p);
+
 /* ERR_FULL and *out null when the system has none left. */
 MUST_USE enum err mem_try(size_t size, void **out);
 

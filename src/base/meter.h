@@ -46,6 +46,10 @@ enum meter {
     METER_REPEATS,            /* counter, repeated commands answered from memory */
     METER_REFUSED_MEMORY,     /* counter, work refused over the memory budget */
     METER_REFUSED_SOCKETS,    /* counter, refused over the socket limit */
+    METER_DEFLATE_HELD,       /* gauge, bytes of METER_MEM_HELD that compression holds */
+    METER_DEFLATED,           /* counter, messages compressed, each once for all its receivers */
+    METER_INFLATED,           /* counter, compressed messages that came in */
+    METER_DEFLATE_SAVED,      /* counter, bytes that compression kept out of output queues */
     METERS,
 };
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "net/limits.h"
 #include "wire/body.h"
+#include "wire/deflate.h"
 #include "wire/http1.h"
 #include "wire/token.h"
 #include "wire/ws.h"
@@ -57,4 +58,9 @@ struct settings {
                                    stall-ms 10000, linger-ms 2000, close-wait-ms 1000 */
     enum log_format log_format; /* logging.format: text or json */
     enum log_level log_level;   /* logging.level.root: debug, info, warn, error */
+
+    /* pushca.pusher.deflate.enabled false, level 6, min-bytes 256, server-no-context-takeover and
+       client-no-context-takeover true, server-max-window-bits and client-max-window-bits 15,
+       memory-bytes 64 KiB */
+    struct deflate_settings deflate;
 };

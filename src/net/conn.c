@@ -6,6 +6,7 @@
 #include "base/meter.h"
 #include "flow/frame.h"
 #include "net/sock.h"
+#include "wire/deflater.h"
 
 enum {
     BLOCK_CONNS = 64,        /* conns of one slab */
@@ -45,6 +46,9 @@ void net_fini(struct net *n)
     vec_fini(&n->blocks);
     mem_free(n->read_buffer);
     buf_fini(&n->scratch.head);
+    buf_fini(&n->scratch.deflated);
+    for (i = 0; i <= DEFLATE_BITS_MAX; i++)
+        deflater_free(n->scratch.deflaters[i]);
 }
 
 static struct conn *slot_at(struct net *n, uint32_t slot)

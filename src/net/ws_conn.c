@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/meter.h"
-#include "wire/upgrade.h"
+#include "net/ws_deflate.h"
 
 /* So far apart are the moments for pings, and there are at least so many in an interval. */
 enum { PING_APART_MS = 100, PING_MOMENTS = 200 };
@@ -81,7 +81,7 @@ enum err ws_push(struct ws_conn *w, struct frame *f)
 
     if (!ws_is_open(w))
         return ERR_GONE;
-    e = conn_push(w->conn, f);
+    e = w->reader.inflater ? ws_deflate_push(w, f) : conn_push(w->conn, f);
     if (e == ERR_FULL)
         give_up(w, METER_CLOSED_SLOW);
     return e;
@@ -140,9 +140,20 @@ static void on_message(struct ws_conn *w, const struct ws_message *m)
     }
 }
 
+/* What an unfinished message holds; there will be no more of it. */
+static void forget_input(struct ws_conn *w)
+{
+    struct ws_deflate *d = ws_deflate_of(w);
+
+    ws_reader_fini(&w->reader);
+    ws_reader_init(&w->reader);
+    ws_deflate_free(d);
+}
+
 /* The reader lost its place: say why, and hear no more. */
 static void on_violation(struct ws_conn *w, uint16_t code)
 {
+    forget_input(w);
     if (!w->closing) {
         meter_add(METER_CLOSED_PROTOCOL, 1);
         push_close(w, close_frame(code, (struct bytes){NULL, 0}), false);
@@ -152,8 +163,7 @@ static void on_violation(struct ws_conn *w, uint16_t code)
 
 static void refuse_more(struct ws_conn *w)
 {
-    ws_reader_fini(&w->reader);
-    ws_reader_init(&w->reader);
+    forget_input(w);
     if (!w->closing) {
         meter_add(METER_REFUSED_MEMORY, 1);
         push_close(w, close_frame(WS_CLOSE_TRY_LATER, BYTES("the memory budget is used up")),
@@ -175,7 +185,10 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
                 refuse_more(w);
             return;
         case WS_BAD:
-            on_violation(w, code);
+            if (code == WS_CLOSE_TRY_LATER)
+                refuse_more(w);
+            else
+                on_violation(w, code);
             return;
         case WS_MESSAGE:
             on_message(w, &m);
@@ -286,32 +299,34 @@ static void on_closed(struct conn *c)
 {
     struct ws_conn *w = c->user;
 
-    ws_reader_fini(&w->reader);
+    forget_input(w);
     w->ops->on_closed(w);
 }
 
 /* The conn is ours; rand spreads the first ping. */
-static void begin(struct ws_conn *w, const char *accept, struct rand *rand)
+static void begin(struct ws_conn *w, const struct upgrade *u, struct rand *rand)
 {
-    struct frame *f = frame_new(FRAME_ANSWER, UPGRADE_TEXT);
+    char answer[UPGRADE_TEXT_MAX];
+    struct frame *f = frame_of(answer, upgrade_write(answer, u));
     int64_t interval_ms = w->ops->settings->ping_interval_ms;
 
     ws_reader_init(&w->reader);
+    if (deflate_is_agreed(&u->deflate))
+        ws_deflate_begin(w, &u->deflate);
     if (interval_ms > 0)
         arm_ping(w, 1 + (int64_t)rand_below(rand, (uint64_t)interval_ms));
-    upgrade_write(f->at, accept);
     push_own(w, f);
 }
 
-void ws_take(struct ws_conn *w, struct conn *c, const char *accept, const struct ws_ops *ops,
+void ws_take(struct ws_conn *w, struct conn *c, const struct upgrade *u, const struct ws_ops *ops,
              struct rand *rand)
 {
     *w = (struct ws_conn){.conn = c, .ops = ops};
     conn_become(c, &ops_of_ws, w);
-    begin(w, accept, rand);
+    begin(w, u, rand);
 }
 
-enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
+enum err ws_open(struct ws_conn *w, struct net *n, int fd, const struct upgrade *u,
                  const struct ws_ops *ops, struct rand *rand)
 {
     enum err e;
@@ -319,6 +334,6 @@ enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
     *w = (struct ws_conn){.ops = ops};
     e = conn_open(n, fd, &ops_of_ws, w, &w->conn);
     if (!e)
-        begin(w, accept, rand);
+        begin(w, u, rand);
     return e;
 }

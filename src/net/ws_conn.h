@@ -14,6 +14,7 @@
 #include "base/rand.h"
 #include "flow/frame.h"
 #include "net/conn.h"
+#include "wire/upgrade.h"
 #include "wire/ws.h"
 
 struct ws_conn;
@@ -22,6 +23,7 @@ struct ws_settings {
     struct ws_limits limits;
     int64_t ping_interval_ms, pong_wait_ms; /* interval 0: no pings */
     int64_t memory_bytes; /* of the process; over it long incomplete messages end in 1013. 0: any */
+    struct deflate_settings deflate;
 };
 
 /* A kind of WebSocket. */
@@ -40,13 +42,13 @@ struct ws_conn {
     bool closing, awaiting_pong; /* a pong, or any other sign of life */
 };
 
-/* Takes fd, answers 101 with accept. rand spreads the first ping.
+/* Takes fd, answers 101 with what was agreed. rand spreads the first ping.
    ERR_*: as conn_open; fd is then closed. */
-MUST_USE enum err ws_open(struct ws_conn *w, struct net *n, int fd, const char *accept,
+MUST_USE enum err ws_open(struct ws_conn *w, struct net *n, int fd, const struct upgrade *u,
                           const struct ws_ops *ops, struct rand *rand);
 
 /* The same for a conn that spoke another protocol until now, which is done with it. */
-void ws_take(struct ws_conn *w, struct conn *c, const char *accept, const struct ws_ops *ops,
+void ws_take(struct ws_conn *w, struct conn *c, const struct upgrade *u, const struct ws_ops *ops,
              struct rand *rand);
 
 /* Feeds bytes that arrived with the handshake. May end in on_message, ws_close. */
@@ -56,7 +58,8 @@ void ws_feed(struct ws_conn *w, char *at, size_t len);
 struct frame *ws_frame(enum frame_class class, enum ws_opcode opcode, struct bytes first,
                        struct bytes second);
 
-/* ERR_FULL: the peer is over its queue limit and was closed 1013; ERR_GONE: not open. */
+/* Compressed where that was agreed and is worth it.
+   ERR_FULL: the peer is over its queue limit and was closed 1013; ERR_GONE: not open. */
 MUST_USE enum err ws_push(struct ws_conn *w, struct frame *f);
 
 /* The same whatever waits, for answers: whoever takes none is not read from, so at most the answers

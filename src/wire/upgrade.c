@@ -14,8 +14,8 @@ static bool is_upgrade(const struct http1_request *r)
            http1_list_has(r, BYTES("upgrade"), BYTES("websocket"));
 }
 
-bool upgrade_check(const struct http1_request *r, char accept[WS_ACCEPT_TEXT + 1],
-                   struct http1_bad *bad)
+bool upgrade_check(const struct http1_request *r, const struct deflate_settings *deflate,
+                   struct upgrade *out, struct http1_bad *bad)
 {
     static const struct bytes version = {"sec-websocket-version", 21};
     static const struct bytes key = {"sec-websocket-key", 17};
@@ -32,24 +32,31 @@ bool upgrade_check(const struct http1_request *r, char accept[WS_ACCEPT_TEXT + 1
         return refuse(bad, 426, "Sec-WebSocket-Version must be 13");
     if (http1_field_count(r, key) != 1)
         return refuse(bad, 400, "exactly one Sec-WebSocket-Key is expected");
-    if (!ws_accept_key(http1_field(r, key), accept))
+    if (!ws_accept_key(http1_field(r, key), out->accept))
         return refuse(bad, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
     if (r->chunked || (r->has_length && r->length > 0))
         return refuse(bad, 400, "a WebSocket handshake has no body");
-    return true;
+    return deflate_negotiate(r, deflate, &out->deflate, bad);
 }
 
-void upgrade_write(char out[UPGRADE_TEXT], const char accept[WS_ACCEPT_TEXT + 1])
+size_t upgrade_write(char out[UPGRADE_TEXT_MAX], const struct upgrade *u)
 {
     static const char before[] = "HTTP/1.1 101 Switching Protocols\r\n"
                                  "Upgrade: websocket\r\n"
                                  "Connection: Upgrade\r\n"
                                  "Sec-WebSocket-Accept: ";
-    static const char behind[] = "\r\n\r\n";
-    enum { ACCEPT_AT = sizeof(before) - 1, END_AT = ACCEPT_AT + WS_ACCEPT_TEXT };
+    static const char end[] = "\r\n";
+    enum { ACCEPT_AT = sizeof(before) - 1, LINE_END = sizeof(end) - 1 };
+    size_t len = ACCEPT_AT + WS_ACCEPT_TEXT;
 
-    static_assert(END_AT + sizeof(behind) - 1 == UPGRADE_TEXT, "as long as promised");
+    static_assert(ACCEPT_AT + WS_ACCEPT_TEXT + 2 * LINE_END + DEFLATE_ANSWER_MAX ==
+                      UPGRADE_TEXT_MAX,
+                  "as long as promised");
     memcpy(out, before, ACCEPT_AT);
-    memcpy(out + ACCEPT_AT, accept, WS_ACCEPT_TEXT);
-    memcpy(out + END_AT, behind, sizeof(behind) - 1);
+    memcpy(out + ACCEPT_AT, u->accept, WS_ACCEPT_TEXT);
+    memcpy(out + len, end, LINE_END);
+    len += LINE_END;
+    len += deflate_write_answer(out + len, &u->deflate);
+    memcpy(out + len, end, LINE_END);
+    return len + LINE_END;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 #include <openssl/evp.h>
+#include "wire/inflater.h"
 
 /* Parts of the first two header bytes (RFC 6455, section 5.2). */
 enum {
@@ -18,7 +19,7 @@ enum {
 
 enum { START_BYTES = 2, MASK_BYTES = 4, REASON_MAX = WS_CONTROL_MAX - 2 };
 
-static_assert(sizeof(struct ws_reader) <= 64, "every connection has one");
+static_assert(sizeof(struct ws_reader) <= 72, "every connection has one");
 
 void ws_reader_init(struct ws_reader *r)
 {
@@ -28,6 +29,11 @@ void ws_reader_init(struct ws_reader *r)
 void ws_reader_fini(struct ws_reader *r)
 {
     buf_fini(&r->message);
+}
+
+void ws_reader_inflate(struct ws_reader *r, struct inflater *i)
+{
+    r->inflater = i;
 }
 
 bool ws_reader_is_idle(const struct ws_reader *r)
@@ -69,10 +75,20 @@ static bool gather(struct ws_reader *r, size_t size, char **at, size_t *len)
     return n == missing;
 }
 
+/* Only the first frame of a message says that it is compressed (RFC 7692, section 6.1). */
+static bool may_be_deflated(const struct ws_reader *r)
+{
+    int opcode = r->head[0] & OPCODE;
+
+    return r->inflater && (opcode == WS_TEXT || opcode == WS_BINARY);
+}
+
 /* May a frame begin with these two bytes, here? */
 static bool is_allowed(const struct ws_reader *r)
 {
-    if ((r->head[0] & RESERVED) || !(r->head[1] & MASKED))
+    int reserved = r->head[0] & RESERVED;
+
+    if ((reserved && (reserved != WS_DEFLATED || !may_be_deflated(r))) || !(r->head[1] & MASKED))
         return false;
     switch (r->head[0] & OPCODE) {
     case WS_CONTINUATION:
@@ -105,10 +121,13 @@ static uint16_t begin_data(struct ws_reader *r, const struct ws_limits *limits, 
 {
     size_t held = r->message.len;
 
-    if (held > limits->message_bytes || length > limits->message_bytes - held)
-        return WS_CLOSE_TOO_BIG;
-    if (r->opcode != WS_CONTINUATION)
+    if (r->opcode != WS_CONTINUATION) {
         r->message_opcode = r->opcode;
+        r->deflated = (r->head[0] & WS_DEFLATED) != 0;
+    }
+    /* what a compressed frame becomes is counted as it comes out; its own bytes are not kept */
+    if (!r->deflated && (held > limits->message_bytes || length > limits->message_bytes - held))
+        return WS_CLOSE_TOO_BIG;
     if (length > 0 || r->final)
         r->empty_run = 0;
     else if (r->empty_run++ == limits->empty_fragments)
@@ -237,6 +256,44 @@ static enum ws_result on_control(struct ws_reader *r, struct bytes part, struct 
     return *close_code ? WS_BAD : WS_MESSAGE;
 }
 
+/* For what the inflater found. */
+static uint16_t close_code_of(enum err e)
+{
+    if (e == ERR_TOO_BIG)
+        return WS_CLOSE_TOO_BIG;
+    return e == ERR_FULL ? WS_CLOSE_TRY_LATER : WS_CLOSE_BAD_TEXT;
+}
+
+/* Text is checked as it comes out, so that bad text fails before its message is complete. */
+static enum ws_result on_deflated(struct ws_reader *r, const struct ws_limits *limits,
+                                  struct bytes part, struct ws_message *out, uint16_t *close_code)
+{
+    bool complete = r->final && !r->in_payload;
+    size_t before = r->message.len;
+    enum err e = inflater_add(r->inflater, part, &r->message, limits->message_bytes);
+
+    if (!e && complete)
+        e = inflater_end(r->inflater, &r->message, limits->message_bytes);
+    *close_code = close_code_of(e);
+    if (e)
+        return WS_BAD;
+    *close_code = WS_CLOSE_BAD_TEXT;
+    if (r->message_opcode == WS_TEXT && r->message.len > before &&
+        !utf8_feed(&r->text, bytes_of(r->message.at + before, r->message.len - before)))
+        return WS_BAD;
+    if (!complete)
+        return WS_MORE;
+    if (r->text != 0)
+        return WS_BAD;
+    (void)buf_reserve(&r->message, WS_PADDING);
+    *out = (struct ws_message){
+        .opcode = (enum ws_opcode)r->message_opcode,
+        .payload = buf_bytes(&r->message),
+    };
+    r->message_opcode = 0;
+    return WS_MESSAGE;
+}
+
 /* WS_MORE: the message is not complete. */
 static enum ws_result on_data(struct ws_reader *r, struct bytes part, struct ws_message *out,
                               uint16_t *close_code)
@@ -283,12 +340,31 @@ enum ws_result ws_read(struct ws_reader *r, const struct ws_limits *limits, char
                 continue;
         }
         part = take_payload(r, at, len);
-        result = r->opcode & CONTROL ? on_control(r, part, out, close_code)
-                                     : on_data(r, part, out, close_code);
+        if (r->opcode & CONTROL)
+            result = on_control(r, part, out, close_code);
+        else if (r->deflated)
+            result = on_deflated(r, limits, part, out, close_code);
+        else
+            result = on_data(r, part, out, close_code);
         if (result != WS_MORE)
             return result;
     }
     return WS_MORE;
+}
+
+bool ws_holds_message(struct bytes frame, struct bytes *payload)
+{
+    unsigned char first = frame.len ? (unsigned char)frame.at[0] : 0;
+    size_t head = START_BYTES;
+
+    if (first != (FINAL | WS_TEXT) && first != (FINAL | WS_BINARY))
+        return false;
+    if (frame.at[1] == LENGTH_IN_2)
+        head += 2;
+    else if (frame.at[1] == LENGTH_IN_8)
+        head += 8;
+    *payload = bytes_of(frame.at + head, frame.len - head);
+    return true;
 }
 
 size_t ws_write_header(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len)

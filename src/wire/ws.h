@@ -2,10 +2,11 @@
  * ws - WebSocket frames in and out, server side. Pure: no I/O, no clock, no globals.
  *
  * Standard: RFC 6455, sections 4.2 (opening handshake), 5 (framing), 7.4 (close codes), 8.1
- * (UTF-8). No extension is spoken: reserved bits are a protocol error. Owner:    the reader is
- * embedded in the session; a message is a view valid until the next call. Bound:    limits below;
- * memory is only held while a message is incomplete, and grows with what has arrived, never with
- * what a header announced.
+ * (UTF-8). The one extension is compression (RFC 7692), where it was agreed: any other reserved bit
+ * is a protocol error. Owner:    the reader is embedded in the session; a message is a view valid
+ * until the next call. Bound:    limits below, of compressed messages for what they become; memory
+ * is only held while a message is incomplete, and grows with what has arrived, never with what a
+ * header announced.
  */
 #pragma once
 #include <stdbool.h>
@@ -14,6 +15,8 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "wire/utf8.h"
+
+struct inflater;
 
 enum ws_opcode {
     WS_CONTINUATION = 0,
@@ -40,16 +43,19 @@ enum ws_close_code {
 /* Readable bytes behind every payload handed out, so that vector code may over-read. */
 enum { WS_PADDING = 64 };
 
+/* Beside the opcode of a compressed message's first frame. */
+enum { WS_DEFLATED = 0x40 };
+
 /* Longest header a server writes, and longest control payload. */
 enum { WS_HEADER_MAX = 10, WS_CONTROL_MAX = 125 };
 
 struct ws_limits {
-    size_t message_bytes;     /* over it close 1009 */
+    size_t message_bytes;     /* over it close 1009; of what a compressed one becomes */
     uint32_t empty_fragments; /* consecutive; over it close 1008 */
 };
 
 struct ws_reader {
-    /* private to ws.c; one per connection, so its size counts: 64 bytes */
+    /* private to ws.c; one per connection, so its size counts: 72 bytes */
     struct buf message; /* the incomplete message so far, behind it an incomplete control payload */
     uint64_t left;      /* payload bytes of the current frame still to come */
     utf8_state text;
@@ -60,7 +66,9 @@ struct ws_reader {
     uint8_t opcode;         /* of the current frame */
     uint8_t message_opcode; /* of the message under way; 0: none */
     uint8_t control_len;    /* bytes of message that are control payload */
-    bool final, in_payload;
+    bool final : 1, in_payload : 1;
+    bool deflated : 1; /* the message under way is */
+    struct inflater *inflater;
 };
 
 struct ws_message {
@@ -78,6 +86,9 @@ enum ws_result {
 void ws_reader_init(struct ws_reader *r);
 void ws_reader_fini(struct ws_reader *r);
 
+/* From now on messages may be compressed. Borrows i until ws_reader_fini. */
+void ws_reader_inflate(struct ws_reader *r, struct inflater *i);
+
 /* Bytes of an incomplete message that it keeps. */
 static inline size_t ws_reader_kept(const struct ws_reader *r)
 {
@@ -86,12 +97,17 @@ static inline size_t ws_reader_kept(const struct ws_reader *r)
 
 /* Takes from the front of in (at, len), which it unmasks in place: the bytes are the caller's to
    spoil. WS_PADDING readable bytes must lie behind in. A message that lies whole in `in` as one
-   frame is a view of it; any other one is freed by the next call. */
+   frame, and is not compressed, is a view of it; any other one is freed by the next call. BAD
+   with WS_CLOSE_TRY_LATER: there was no memory to inflate it. */
 enum ws_result ws_read(struct ws_reader *r, const struct ws_limits *limits, char **at, size_t *len,
                        struct ws_message *out, uint16_t *close_code);
 
 /* False while a fragmented or partly arrived message, or memory for one, is held. */
 bool ws_reader_is_idle(const struct ws_reader *r);
+
+/* Is this a frame of ours with a whole message in it that is not compressed? Then payload gets it.
+ */
+bool ws_holds_message(struct bytes frame, struct bytes *payload);
 
 /* Header of an unmasked, final frame; returns its length (2, 4 or 10). */
 size_t ws_write_header(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len);

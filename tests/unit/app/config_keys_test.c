@@ -52,6 +52,14 @@ NUMBER(soft_queue_bytes, s->net.soft_queue_bytes)
 NUMBER(stall_ms, s->net.stall_ms)
 NUMBER(linger_ms, s->net.linger_ms)
 NUMBER(close_wait_ms, s->net.close_wait_ms)
+NUMBER(deflate_enabled, s->deflate.enabled)
+NUMBER(deflate_level, s->deflate.level)
+NUMBER(deflate_min_bytes, s->deflate.min_bytes)
+NUMBER(deflate_server_forgets, s->deflate.server_forgets)
+NUMBER(deflate_client_forgets, s->deflate.client_forgets)
+NUMBER(deflate_server_bits, s->deflate.server_bits)
+NUMBER(deflate_client_bits, s->deflate.client_bits)
+NUMBER(deflate_memory_bytes, s->deflate.memory_bytes)
 NUMBER(log_format, s->log_format)
 NUMBER(log_level, s->log_level)
 TEXT(address, address)
@@ -78,6 +86,11 @@ static const struct number numbers[] = {
     {"pushca.pusher.socket-pool-size", sockets, MACHINE, 1, SOCKETS},
     {"pushca.pusher.ping-interval-ms", ping_interval_ms, 25000, 1000, DAY},
     {"pushca.pusher.pong-wait-ms", pong_wait_ms, 10000, 1000, DAY},
+    {"pushca.pusher.deflate.level", deflate_level, 6, 1, 9},
+    {"pushca.pusher.deflate.min-bytes", deflate_min_bytes, 256, 1, 1 << 30},
+    {"pushca.pusher.deflate.server-max-window-bits", deflate_server_bits, 15, 9, 15},
+    {"pushca.pusher.deflate.client-max-window-bits", deflate_client_bits, 15, 9, 15},
+    {"pushca.pusher.deflate.memory-bytes", deflate_memory_bytes, 65536, 8192, 1 << 20},
     {"pushca.pusher.repeat-window-ms", repeat_keep_ms, 60000, 1, DAY},
     {"pushca.acknowledge-timeout.ms", ack_timeout_ms, 1000, 1, DAY},
     {"pushca.acknowledge-timeout.websocket-ms", ack_keep_ms, 35000, 1, DAY},
@@ -139,6 +152,12 @@ static const struct word words[] = {
      "wss://h/?q"},
     {"pushca.pusher.instance-id", instance_id, NULL, "node-", MACHINE, "Pusher-1", "Pusher-1", 0,
      "pusher_1"},
+    {"pushca.pusher.deflate.enabled", NULL, deflate_enabled, NULL, false, "TRUE", NULL, true,
+     "yes"},
+    {"pushca.pusher.deflate.server-no-context-takeover", NULL, deflate_server_forgets, NULL, true,
+     "false", NULL, false, "1"},
+    {"pushca.pusher.deflate.client-no-context-takeover", NULL, deflate_client_forgets, NULL, true,
+     "false", NULL, false, "on"},
     {"logging.level.root", NULL, log_level, NULL, LOG_INFO, "DEBUG", NULL, LOG_DEBUG, "trace"},
     {"logging.format", NULL, log_format, NULL, LOG_TEXT, "json", NULL, LOG_JSON, "xml"},
     {"pushca.pusher.deploy-mode", NULL, NULL, NULL, 0, "cluster", NULL, 0, "swarm"},

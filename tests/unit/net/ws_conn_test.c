@@ -13,6 +13,7 @@ enum { FIN = 0x80, MESSAGE_LIMIT = 300000 };
 struct site {
     struct world w;
     struct ws_settings settings;
+    struct upgrade upgrade; /* nothing more than ACCEPT is agreed unless the test says so */
     struct ws_ops ops;
     struct rand rand;
     struct ws_conn ws;
@@ -75,7 +76,8 @@ static void site_open(struct site *s)
     *s =
         (struct site){.settings = {.limits = {.message_bytes = MESSAGE_LIMIT, .empty_fragments = 4},
                                    .ping_interval_ms = 1000000,
-                                   .pong_wait_ms = 1000000}};
+                                   .pong_wait_ms = 1000000},
+                      .upgrade = {.accept = ACCEPT}};
     s->ops = (struct ws_ops){&s->settings, on_message, on_closed};
     world_open(&s->w);
     rand_init(&s->rand);
@@ -87,7 +89,7 @@ static void site_connect(struct site *s, int kernel_bytes)
     int ours;
 
     world_pair(&ours, &s->peer, kernel_bytes);
-    assert_int_equal(ws_open(&s->ws, &s->w.net, ours, ACCEPT, &s->ops, &s->rand), ERR_OK);
+    assert_int_equal(ws_open(&s->ws, &s->w.net, ours, &s->upgrade, &s->ops, &s->rand), ERR_OK);
     assert_ptr_equal(ws_of(s->ws.conn), &s->ws);
     peer_read(&s->w, s->peer, &s->heard, sizeof(HANDSHAKE) - 1);
     assert_true(bytes_starts(buf_bytes(&s->heard), BYTES(HANDSHAKE)));

@@ -17,9 +17,14 @@ enum { FIELDS = 20 };
 #define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #define GET     "GET /chat HTTP/1.1\r\nHost: a\r\n"
 
-/* 101 with the accept text in accept, or the status of the refusal. */
-static int check(const char *head, char accept[WS_ACCEPT_TEXT + 1])
+/* 101 with what it comes to in out, or the status of the refusal. */
+static int check(const char *head, struct upgrade *out)
 {
+    static const struct deflate_settings deflate = {.enabled = true,
+                                                    .server_bits = DEFLATE_BITS_MAX,
+                                                    .client_bits = DEFLATE_BITS_MAX,
+                                                    .server_forgets = true,
+                                                    .memory_bytes = 65536};
     struct http1_limits limits = {8192, 16384, FIELDS};
     struct http1_field fields[FIELDS];
     struct http1_request r;
@@ -30,7 +35,7 @@ static int check(const char *head, char accept[WS_ACCEPT_TEXT + 1])
 
     assert_int_equal(result, HTTP1_DONE);
     assert_int_equal(used, strlen(head));
-    if (upgrade_check(&r, accept, &bad))
+    if (upgrade_check(&r, &deflate, out, &bad))
         return 101;
     assert_non_null(bad.why);
     assert_true(strlen(bad.why) > 10);
@@ -50,14 +55,15 @@ static void proper_handshakes_are_accepted(void **state)
         GET UPGRADE KEY VERSION "Content-Length: 0\r\n\r\n",
         GET UPGRADE "Sec-WebSocket-Key:   dGhlIHNhbXBsZSBub25jZQ==  \r\n" VERSION "\r\n",
     };
-    char accept[WS_ACCEPT_TEXT + 1];
+    struct upgrade u;
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
-        memset(accept, 'x', sizeof(accept));
-        assert_int_equal(check(heads[i], accept), 101);
-        assert_string_equal(accept, ACCEPT);
+        memset(&u, 'x', sizeof(u));
+        assert_int_equal(check(heads[i], &u), 101);
+        assert_string_equal(u.accept, ACCEPT);
+        assert_int_equal(deflate_is_agreed(&u.deflate), strstr(heads[i], "-deflate") != NULL);
     }
 }
 
@@ -92,31 +98,42 @@ static void anything_else_is_refused_with_its_status(void **state)
         {400, GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBs*SBub25jZQ==\r\n\r\n"},
         {400, GET UPGRADE KEY VERSION "Content-Length: 1\r\n\r\n"},
         {400, GET UPGRADE KEY VERSION "Transfer-Encoding: chunked\r\n\r\n"},
+        {400, GET UPGRADE KEY VERSION "Sec-WebSocket-Extensions: permessage deflate\r\n\r\n"},
     };
-    char accept[WS_ACCEPT_TEXT + 1];
+    struct upgrade u;
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int status = check(cases[i].head, accept);
+        int status = check(cases[i].head, &u);
 
         if (status != cases[i].status)
             fail_msg("%d instead of %d for\n%s", status, cases[i].status, cases[i].head);
     }
 }
 
+#define ANSWER                                                                                     \
+    "HTTP/1.1 101 Switching Protocols\r\n"                                                         \
+    "Upgrade: websocket\r\n"                                                                       \
+    "Connection: Upgrade\r\n"                                                                      \
+    "Sec-WebSocket-Accept: " ACCEPT "\r\n"
+
 static void the_answer_is_complete(void **state)
 {
-    char out[UPGRADE_TEXT + 1];
+    struct upgrade u = {.accept = ACCEPT};
+    char out[UPGRADE_TEXT_MAX + 1];
+    size_t len;
 
     (void)state;
     memset(out, 0, sizeof(out));
-    upgrade_write(out, ACCEPT);
-    assert_string_equal(out, "HTTP/1.1 101 Switching Protocols\r\n"
-                             "Upgrade: websocket\r\n"
-                             "Connection: Upgrade\r\n"
-                             "Sec-WebSocket-Accept: " ACCEPT "\r\n"
-                             "\r\n");
+    len = upgrade_write(out, &u);
+    assert_int_equal(len, strlen(out));
+    assert_string_equal(out, ANSWER "\r\n");
+    u.deflate = (struct deflate_terms){.server_bits = 15, .client_bits = 15};
+    memset(out, 0, sizeof(out));
+    len = upgrade_write(out, &u);
+    assert_int_equal(len, strlen(out));
+    assert_string_equal(out, ANSWER "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
 }
 
 int main(void)
