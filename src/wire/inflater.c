@@ -81,8 +81,10 @@ static enum err step(struct inflater *i, struct buf *out, size_t limit)
     z->next_out = (Bytef *)out->at + out->len;
     z->avail_out = (uInt)room;
     result = inflate(z, Z_SYNC_FLUSH);
-    if (room - z->avail_out > limit - out->len)
+    if (room - z->avail_out > limit - out->len) {
+        out->len = limit;
         return ERR_TOO_BIG;
+    }
     out->len += room - z->avail_out;
     if (result == Z_STREAM_END) {
         /* another block may follow the last one: only the window is carried over */

@@ -32,7 +32,7 @@ void inflater_fini(struct inflater *i);
 
 /* Appends to out what the next bytes of a message hold; WS_PADDING bytes behind it are readable.
    ERR_BAD: they are not compressed data. ERR_TOO_BIG: out would get longer than limit, which it is
-   not before. ERR_FULL: over the budget. */
+   not before. ERR_FULL: over the budget. What came out before an error is appended. */
 MUST_USE enum err inflater_add(struct inflater *i, struct bytes in, struct buf *out, size_t limit);
 
 /* The message ends here: appends what was still to come. Errors as above. */

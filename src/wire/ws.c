@@ -256,7 +256,7 @@ static enum ws_result on_control(struct ws_reader *r, struct bytes part, struct 
     return *close_code ? WS_BAD : WS_MESSAGE;
 }
 
-/* For what the inflater found. */
+/* For what the inflater did not like. */
 static uint16_t close_code_of(enum err e)
 {
     if (e == ERR_TOO_BIG)
@@ -274,13 +274,14 @@ static enum ws_result on_deflated(struct ws_reader *r, const struct ws_limits *l
 
     if (!e && complete)
         e = inflater_end(r->inflater, &r->message, limits->message_bytes);
-    *close_code = close_code_of(e);
-    if (e)
-        return WS_BAD;
     *close_code = WS_CLOSE_BAD_TEXT;
     if (r->message_opcode == WS_TEXT && r->message.len > before &&
         !utf8_feed(&r->text, bytes_of(r->message.at + before, r->message.len - before)))
         return WS_BAD;
+    if (e) {
+        *close_code = close_code_of(e);
+        return WS_BAD;
+    }
     if (!complete)
         return WS_MORE;
     if (r->text != 0)
