@@ -1,4 +1,4 @@
-# Sourced by ./run, ./test and ./bench: the Debian packages they need, and how a missing one is installed.
+# Sourced by ./run, ./test, ./bench and fuzz/run: the Debian packages they need, and how a missing one is installed.
 # (curl is for whoever tries the server that ./run has started.)
 
 build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev
@@ -8,6 +8,8 @@ test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
 # Debian may start services of these three; the benchmark runs its own on other ports.
 bench_packages=(nginx libnginx-mod-nchan nats-server mosquitto wrk python3)
 guard_packages=(valgrind python3)
+# libFuzzer, and what names the lines in its reports
+fuzz_packages=(clang libclang-rt-14-dev llvm)
 
 # as_root COMMAND...: as the superuser, by sudo where needed.
 as_root() {
