@@ -10,7 +10,7 @@ enum { PEOPLE = 768, EXCLUDES = 3, UNKNOWN = 250, ANY = 251, STEPS_MAX = 60 };
 
 static const int values[DIMENSIONS] = {2, 2, 16, 12};
 static const struct hash_key key = {1, 2};
-static char names[DIMENSIONS][16][8];
+static char names[DIMENSIONS][16][16];
 
 struct person {
     int dim[DIMENSIONS];

@@ -57,4 +57,5 @@ void fake_stir(void);
 bool fake_all_closed(void);
 
 void fake_clock_advance(int64_t ms);
+void fake_clock_reset(void); /* where every run begins */
 void fake_rand_seed(uint64_t seed);

@@ -2,11 +2,18 @@
 
 #include "fake.h"
 
-static int64_t now_ms = 1000000;
+enum { FIRST_MS = 1000000 };
+
+static int64_t now_ms = FIRST_MS;
 
 void fake_clock_advance(int64_t ms)
 {
     now_ms += ms;
+}
+
+void fake_clock_reset(void)
+{
+    now_ms = FIRST_MS;
 }
 
 int64_t clock_mono_ms(void)

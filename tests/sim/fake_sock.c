@@ -1,6 +1,7 @@
 #include "net/sock.h"
 
 #include <string.h>
+#include <unistd.h>
 #include "base/check.h"
 #include "base/mem.h"
 #include "fake.h"
@@ -161,8 +162,10 @@ void sock_shut(int fd)
 
 void sock_close(int fd)
 {
-    if (fd < FAKE_FIRST_FD)
-        return; /* a spare descriptor of the real kernel */
+    if (fd < FAKE_FIRST_FD) {
+        close(fd); /* a spare descriptor of the real kernel */
+        return;
+    }
     CHECK(!fake_socket(fd)->server_closed);
     fake_calls.closes++;
     fake_socket(fd)->server_closed = true;
