@@ -4,6 +4,7 @@
 #include "api/ws_server.h"
 #include "base/mem.h"
 #include "flow/frame.h"
+#include "hub/session.h"
 #include "net/sock.h"
 #include "wire/token.h"
 
@@ -125,23 +126,27 @@ void api_accept(struct shard *s, uint64_t tag)
     listener_on_ready(listener_owns(tag, REST_LISTENER) ? &api->rest_listener : &api->ws_listener);
 }
 
-static void end_conn(struct conn *c, void *context)
-{
-    struct http_conn *h = http_of(c);
-    struct ws_conn *w = ws_of(c);
-
-    (void)context;
-    if (h)
-        http_end(h);
-    else if (w)
-        ws_close(w, WS_CLOSE_GOING_AWAY, BYTES("the server is going down"), false);
-}
-
-void api_drain(struct shard *s)
+void api_close_doors(struct shard *s)
 {
     struct api *api = api_of(s);
 
-    listener_close(&api->rest_listener);
-    listener_close(&api->ws_listener);
-    net_each(&s->net, end_conn, NULL);
+    listener_finish(&api->rest_listener);
+    listener_finish(&api->ws_listener);
+}
+
+void api_end_http(struct http_conn *h)
+{
+    const struct net *n = h->conn->net;
+
+    http_end_by(h, n->loop->now_ms + n->limits->close_wait_ms);
+}
+
+void api_end_ws(struct ws_conn *w, bool now)
+{
+    ws_close(w, WS_CLOSE_GOING_AWAY, BYTES("the server is going down"), now);
+}
+
+bool api_ws_is_busy(struct shard *s, struct ws_conn *w)
+{
+    return w->ops == &api_of(s)->client && session_of(w)->client->deliveries > 0;
 }

@@ -49,8 +49,17 @@ void api_close(struct shard *s);
 bool api_owns(uint64_t tag);
 void api_accept(struct shard *s, uint64_t tag);
 
-/* No more accepts; HTTP connections end with their next answer, WebSockets are closed 1001. */
-void api_drain(struct shard *s);
+/* No more accepts, after those who wait already. */
+void api_close_doors(struct shard *s);
+
+/* An HTTP connection ends with its next answer, or when that is not asked for in time. */
+void api_end_http(struct http_conn *h);
+
+/* Closes a WebSocket 1001, behind what is queued for it, or instead of that when `now`. */
+void api_end_ws(struct ws_conn *w, bool now);
+
+/* A client that has not acknowledged everything yet: its Close would make that vain. */
+bool api_ws_is_busy(struct shard *s, struct ws_conn *w);
 
 static inline struct api *api_of(const struct shard *s)
 {

@@ -84,8 +84,8 @@ void arrival_free(struct arrival *a)
 static void moved_in(struct shard *s, struct ws_conn *w, const struct buf *unread)
 {
     ws_server_opened(s);
-    if (atomic_load(&s->hub->draining))
-        ws_close(w, WS_CLOSE_GOING_AWAY, BYTES("the server is going down"), false);
+    if (s->drain)
+        api_end_ws(w, false);
     else
         ws_feed(w, unread->at, unread->len);
 }
@@ -166,7 +166,7 @@ bool ws_server_admit(struct handshake *k)
 {
     struct hub *hub = k->shard->hub;
 
-    if (atomic_load(&hub->draining)) {
+    if (k->shard->drain) {
         ws_server_refuse(k, 503, "the server is going down");
         return false;
     }

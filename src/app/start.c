@@ -12,6 +12,7 @@
 #include "app/config.h"
 #include "app/wire.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/meter.h"
@@ -170,18 +171,48 @@ static bool signal_came(int fd, int wait_ms)
     return read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info);
 }
 
+/* Readiness is down, and those who look at it have time to send nobody more. False: a signal came
+   that wants no more of that. */
+static bool stay_open(int signals, int64_t delay_ms)
+{
+    int64_t until_ms = clock_mono_ms() + delay_ms, left_ms;
+
+    while ((left_ms = until_ms - clock_mono_ms()) > 0)
+        if (signal_came(signals, (int)left_ms))
+            return false;
+    return true;
+}
+
+static void hurry(struct server *v)
+{
+    log_info("draining now", LOG_NUM("sockets", meter_sum(METER_SOCKETS)));
+    hub_tell(&v->hub, NOTE_DRAIN);
+}
+
 /* Tells every shard to end and waits for their threads; another signal meanwhile cuts it short. */
 static void drain(struct server *v, int signals, uint32_t threads)
 {
+    const struct settings *set = v->settings;
+    struct drain_sum *sum = &v->hub.drain;
+    int64_t began_ms = clock_mono_ms();
+    bool in_time;
     uint32_t i;
 
-    log_info("draining", LOG_NUM("sockets", meter_sum(METER_SOCKETS)));
+    log_info("draining", LOG_NUM("sockets", meter_sum(METER_SOCKETS)),
+             LOG_NUM("http_connections", meter_sum(METER_CONNS_HTTP)),
+             LOG_NUM("delay_ms", set->drain_delay_ms), LOG_NUM("limit_ms", set->drain_ms));
     atomic_store(&v->hub.draining, true);
+    in_time = threads == v->hub.count && stay_open(signals, set->drain_delay_ms);
     hub_tell(&v->hub, NOTE_DRAIN);
+    if (!in_time)
+        hurry(v);
     for (i = 0; i < threads; i++)
         while (pthread_tryjoin_np(v->threads[i], NULL) == EBUSY)
             if (signal_came(signals, DRAIN_LOOK_MS))
-                hub_tell(&v->hub, NOTE_DRAIN);
+                hurry(v);
+    log_info("drained", LOG_NUM("closed", sum->closed), LOG_NUM("cut", sum->cut),
+             LOG_NUM("dropped_bytes", sum->dropped_bytes),
+             LOG_NUM("took_ms", clock_mono_ms() - began_ms));
 }
 
 static uint32_t start_threads(struct server *v)

@@ -10,12 +10,14 @@
 
 struct gate {
     _Atomic uint32_t inside;
-    uint32_t limit;
+    _Atomic uint32_t limit; /* may change: below the number inside nobody is sent out */
 };
 
 static inline bool gate_enter(struct gate *g)
 {
-    if (atomic_fetch_add_explicit(&g->inside, 1, memory_order_relaxed) < g->limit)
+    uint32_t limit = atomic_load_explicit(&g->limit, memory_order_relaxed);
+
+    if (atomic_fetch_add_explicit(&g->inside, 1, memory_order_relaxed) < limit)
         return true;
     atomic_fetch_sub_explicit(&g->inside, 1, memory_order_relaxed);
     return false;
@@ -26,7 +28,13 @@ static inline void gate_leave(struct gate *g)
     atomic_fetch_sub_explicit(&g->inside, 1, memory_order_relaxed);
 }
 
+static inline bool gate_is_empty(const struct gate *g)
+{
+    return atomic_load_explicit(&g->inside, memory_order_acquire) == 0;
+}
+
 static inline bool gate_is_full(const struct gate *g)
 {
-    return atomic_load_explicit(&g->inside, memory_order_relaxed) >= g->limit;
+    return atomic_load_explicit(&g->inside, memory_order_relaxed) >=
+           atomic_load_explicit(&g->limit, memory_order_relaxed);
 }

@@ -46,6 +46,8 @@ struct settings {
     int64_t body_ms;            /* pushca.limits.body-arrival-ms, default 30000 */
     int64_t keep_alive_ms;      /* pushca.limits.keep-alive-ms, default 65000 */
     int64_t drain_ms;           /* pushca.drain-ms, default 5000 */
+    int64_t drain_window_ms;    /* pushca.drain-window-ms; 0: from the number of sockets then */
+    int64_t drain_delay_ms;     /* pushca.drain-delay-ms, default 0 */
     size_t body_bytes;          /* pushca.limits.body-bytes, default 1 MiB */
     size_t json_depth;          /* pushca.limits.json-depth, default 64 */
     size_t json_values;         /* pushca.limits.json-values, default 65536 */

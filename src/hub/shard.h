@@ -28,6 +28,13 @@ struct shard;
 
 typedef void note_handler(struct shard *s, struct note *n); /* the caller frees n */
 
+/* The end of a process, summed over its shards by app/drain.c. */
+struct drain_sum {
+    _Atomic uint32_t begun, empty; /* shards that accept nobody more; that have no socket left */
+    _Atomic uint32_t closed, cut;  /* WebSockets told to go; connections that did not end in time */
+    _Atomic int64_t dropped_bytes; /* that were queued for those */
+};
+
 struct hub {
     const struct settings *settings;
     struct shard **shards;
@@ -39,6 +46,7 @@ struct hub {
     void (*on_late)(void *shard, uint64_t tag, uint32_t events);  /* LATE: listeners, too */
     void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
     _Atomic bool ready, draining;       /* for health */
+    struct drain_sum drain;
     int64_t started_wall_ms;
     const char *version; /* of the build, for those who ask; null: unknown */
 };
@@ -60,7 +68,7 @@ struct shard {
     uint64_t last_name;  /* of asks, searches, sessions: never used twice */
     struct vec matches;  /* scratch of fanout */
     void *api;           /* the api room's part: parser, arena, listeners */
-    struct drain *drain; /* app/drain.c: the end under way, or null */
+    struct drain *drain; /* app/drain.c: the end under way, nobody is let in; or null */
     struct outbox {
         struct inbox_link *first, *last;
         size_t weight;

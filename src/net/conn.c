@@ -128,16 +128,24 @@ struct conn *conn_find(struct net *n, struct conn_id id)
     return c && c->state != CONN_DEAD ? c : NULL;
 }
 
-void net_each(struct net *n, void (*visit)(struct conn *c, void *context), void *context)
+struct conn *net_next(struct net *n, uint32_t *cursor)
 {
-    uint32_t i, count = n->blocks.len * BLOCK_CONNS;
-
-    for (i = 0; i < count; i++) {
-        struct conn *c = slot_at(n, i);
+    while (*cursor < n->blocks.len * BLOCK_CONNS) {
+        struct conn *c = slot_at(n, (*cursor)++);
 
         if (c->state != CONN_FREE && c->state != CONN_DEAD)
-            visit(c, context);
+            return c;
     }
+    return NULL;
+}
+
+void net_each(struct net *n, void (*visit)(struct conn *c, void *context), void *context)
+{
+    uint32_t cursor = 0;
+    struct conn *c;
+
+    while ((c = net_next(n, &cursor)))
+        visit(c, context);
 }
 
 bool conn_is_open(const struct conn *c)
@@ -162,6 +170,11 @@ bool conn_is_paused(const struct conn *c)
 bool conn_is_flushed(const struct conn *c)
 {
     return c->out.len == 0;
+}
+
+size_t conn_waiting(const struct conn *c)
+{
+    return c->out.bytes;
 }
 
 bool conn_is_behind(const struct conn *c)

@@ -91,9 +91,10 @@ void net_on_late(struct net *n, uint64_t tag, uint32_t events);
 bool net_write(struct net *n);
 void net_bury(struct net *n);
 
-/* Every conn that is not closed, those that flush or linger too, in no order; for drain and
-   statistics. Closing inside visit is fine. */
+/* Every conn that is not closed, those that flush or linger too, in no order. Closing inside visit
+   is fine. net_next: one by one, from a cursor that begins at 0; null: that was the last. */
 void net_each(struct net *n, void (*visit)(struct conn *c, void *context), void *context);
+struct conn *net_next(struct net *n, uint32_t *cursor);
 
 /* Takes fd. ERR_IO or ERR_FULL: the kernel would not watch it; fd is then closed. */
 MUST_USE enum err conn_open(struct net *n, int fd, const struct conn_ops *ops, void *user,
@@ -113,6 +114,8 @@ bool conn_is_paused(const struct conn *c);
 
 /* The kernel has every byte that was pushed. */
 bool conn_is_flushed(const struct conn *c);
+
+size_t conn_waiting(const struct conn *c); /* bytes pushed that the kernel does not have yet */
 
 /* Shares f. ERR_FULL: over the queue limit, nothing queued; ERR_GONE: not open. */
 MUST_USE enum err conn_push(struct conn *c, struct frame *f);

@@ -325,7 +325,8 @@ static void settle_body(struct http_conn *h, const struct pass *p)
     conn_read(h->conn, true);
     if (!p->is_new_body)
         return;
-    conn_arm(h->conn, now_ms(h) + h->limits->body_ms);
+    if (!h->last) /* else http_end_by has set the deadline */
+        conn_arm(h->conn, now_ms(h) + h->limits->body_ms);
     if (p->wants_continue) {
         static const struct bytes text = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
         struct frame *f = frame_new(FRAME_ANSWER, text.len);
@@ -426,6 +427,8 @@ static void on_bytes(struct conn *c, char *at, size_t len)
 
 static const char *why_late(const struct http_conn *h)
 {
+    if (h->last)
+        return "the server is going down";
     if (h->state == HTTP_BODY)
         return "the body did not arrive within pushca.limits.body-arrival-ms";
     if (h->first)
@@ -446,7 +449,7 @@ static void give_up(struct http_conn *h)
     } else {
         h->rest = buf_bytes(&h->in);
     }
-    fail(h, has_head ? &p.request : NULL, 408, why_late(h));
+    fail(h, has_head ? &p.request : NULL, h->last ? 503 : 408, why_late(h));
     settle(h, &p);
     pass_fini(&p);
 }
@@ -606,6 +609,13 @@ void http_end(struct http_conn *h)
     h->last = true;
     if (h->state == HTTP_HEAD && is_nothing(buf_bytes(&h->in)) && !h->running)
         end(h);
+}
+
+void http_end_by(struct http_conn *h, int64_t due_ms)
+{
+    http_end(h);
+    if ((h->state == HTTP_HEAD || h->state == HTTP_BODY) && conn_due(h->conn) > due_ms)
+        conn_arm(h->conn, due_ms);
 }
 
 struct conn *http_leave(struct http_conn *h, struct buf *unread)

@@ -77,8 +77,11 @@ MUST_USE enum err http_open(struct net *n, int fd, const struct http_limits *lim
 /* Exactly once for every on_request and on_error. */
 void http_answer(struct http_conn *h, const struct http_answer *a);
 
-/* From now on every answer ends its connection: for drain. An idle one is closed at once. */
+/* From now on every answer ends its connection. An idle one is closed at once. */
 void http_end(struct http_conn *h);
+
+/* The same for drain; and a request of which only a part has come must be whole by due_ms (503). */
+void http_end_by(struct http_conn *h, int64_t due_ms);
 
 /* Inside on_request: leaves the conn to another protocol, which conn_become at once, and the bytes
    behind the request (appended to unread). Only for a request with an Upgrade field: it is handed

@@ -5,7 +5,7 @@
 #include "base/meter.h"
 #include "net/sock.h"
 
-enum { ACCEPTS_A_TURN = 16, REST_MS = 100 };
+enum { ACCEPTS_A_TURN = 16, REST_MS = 100, LAST_TURNS = 64 };
 
 /* Listener tags lie above every conn's (generations stay under 2^31) and below the loop's own. */
 #define LISTENER_TAG UINT64_C(0xfffffff000000000)
@@ -88,7 +88,8 @@ static void turn_away(struct listener *l)
         rest(l);
 }
 
-void listener_on_ready(struct listener *l)
+/* True: there may be more. */
+static bool accept_some(struct listener *l)
 {
     int i, fd;
 
@@ -100,6 +101,21 @@ void listener_on_ready(struct listener *l)
         else if (e == ERR_FULL)
             turn_away(l);
         if (e != ERR_OK && e != ERR_GONE)
-            return;
+            return false;
     }
+    return l->fd >= 0;
+}
+
+void listener_on_ready(struct listener *l)
+{
+    (void)accept_some(l);
+}
+
+void listener_finish(struct listener *l)
+{
+    int i;
+
+    for (i = 0; i < LAST_TURNS && accept_some(l); i++) {
+    }
+    listener_close(l);
 }

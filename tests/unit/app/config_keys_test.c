@@ -34,6 +34,8 @@ NUMBER(head_ms, s->head_ms)
 NUMBER(body_ms, s->body_ms)
 NUMBER(keep_alive_ms, s->keep_alive_ms)
 NUMBER(drain_ms, s->drain_ms)
+NUMBER(drain_window_ms, s->drain_window_ms)
+NUMBER(drain_delay_ms, s->drain_delay_ms)
 NUMBER(body_bytes, s->body_bytes)
 NUMBER(json_depth, s->json_depth)
 NUMBER(json_values, s->json_values)
@@ -95,6 +97,8 @@ static const struct number numbers[] = {
     {"pushca.acknowledge-timeout.ms", ack_timeout_ms, 1000, 1, DAY},
     {"pushca.acknowledge-timeout.websocket-ms", ack_keep_ms, 35000, 1, DAY},
     {"pushca.drain-ms", drain_ms, 5000, 0, 600000},
+    {"pushca.drain-window-ms", drain_window_ms, MACHINE, 1, 600000},
+    {"pushca.drain-delay-ms", drain_delay_ms, 0, 0, 600000},
     {"pushca.limits.memory-bytes", memory_bytes, MACHINE, 64 << 20, INT64_C(1) << 50},
     {"pushca.limits.http-connections", http_conns, MACHINE, 1, SOCKETS},
     {"pushca.limits.handshake-ms", handshake_ms, 10000, 100, DAY},
