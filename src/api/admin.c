@@ -157,7 +157,7 @@ void admin_info(struct request *q)
     json_key(&w, "shards");
     json_number(&w, h->count);
     json_key(&w, "uptimeSeconds");
-    json_number(&w, (clock_wall_ms() - h->started_wall_ms) / 1000);
+    json_number(&w, (clock_mono_ms() - h->started_mono_ms) / 1000);
     json_close_object(&w);
     finish(q, &w, 200);
 }

@@ -44,7 +44,7 @@ static void write_host(struct buf *out, const char *address)
         buf_add(out, a);
 }
 
-static void fill_urls(struct api *api, const struct settings *set, uint16_t ws_port)
+static void fill_urls(struct api *api, const struct settings *set)
 {
     struct buf url = {0};
 
@@ -53,12 +53,32 @@ static void fill_urls(struct api *api, const struct settings *set, uint16_t ws_p
     } else {
         buf_add(&url, BYTES("ws://"));
         write_host(&url, set->address);
-        buf_printf(&url, ":%u/", ws_port);
+        buf_printf(&url, ":%u/", api->ws_port);
     }
+    mem_free(api->external_url);
     api->external_url = mem_copy(buf_bytes(&url));
     api->internal_url = set->internal_url ? set->internal_url : api->external_url;
     api->browser_url = set->browser_url ? set->browser_url : api->external_url;
     buf_fini(&url);
+}
+
+/* All that depends on settings which may change while serving. */
+static void fill(struct api *api, const struct settings *set)
+{
+    if (api->json_depth != set->json_depth) {
+        json_free(api->json);
+        api->json = json_new(set->json_depth);
+        api->json_depth = set->json_depth;
+    }
+    json_limit_values(api->json, set->json_values);
+    api->reader = (struct body_reader){&api->arena, &set->body, &api->why};
+    fill_limits(api, set);
+    fill_urls(api, set);
+}
+
+void api_reload(struct shard *s)
+{
+    fill(api_of(s), s->hub->settings);
 }
 
 enum err api_open(struct shard *s, int rest_fd, int ws_fd)
@@ -68,13 +88,10 @@ enum err api_open(struct shard *s, int rest_fd, int ws_fd)
     enum err e;
 
     api->shard = s;
-    api->json = json_new(set->json_depth);
-    json_limit_values(api->json, set->json_values);
     api->tokens = tokens_new(&set->key);
     arena_init(&api->arena);
-    api->reader = (struct body_reader){&api->arena, &set->body, &api->why};
-    fill_limits(api, set);
-    fill_urls(api, set, sock_port(ws_fd));
+    api->ws_port = sock_port(ws_fd);
+    fill(api, set);
     api->pong = ws_frame(FRAME_ANSWER, WS_TEXT, BYTES("PONG"), (struct bytes){0});
     api->rest_listener.fd = -1;
     api->ws_listener.fd = -1;

@@ -36,6 +36,8 @@ struct api {
     struct frame *pong;
     char *external_url; /* owns; the others borrow from it or from the settings */
     const char *internal_url, *browser_url;
+    size_t json_depth; /* of json */
+    uint16_t ws_port;
     uint32_t turned_away; /* refused connections that still linger */
 };
 
@@ -48,6 +50,9 @@ void api_close(struct shard *s);
 /* Is it a listener of ours? Then it accepts, when everybody else has been heard. */
 bool api_owns(uint64_t tag);
 void api_accept(struct shard *s, uint64_t tag);
+
+/* Takes over the newest settings: what was copied from the old ones, and views into them. */
+void api_reload(struct shard *s);
 
 /* No more accepts, after those who wait already. */
 void api_close_doors(struct shard *s);

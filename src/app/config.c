@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include "app/config_compare.h"
 #include "app/config_defaults.h"
 #include "app/config_schema.h"
 #include "app/config_sources.h"
@@ -20,6 +21,7 @@ struct config {
     char *secret;     /* settings.key looks into it */
     char *file;       /* null: none */
     struct vec notes; /* owns their texts */
+    bool *given;      /* of each key: somebody wrote it */
 };
 
 /* One load under way. */
@@ -196,6 +198,7 @@ static void apply(struct loader *l)
     for (i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
 
+        c->given[i] = l->chosen[i] != NULL;
         if (key->type == CONFIG_ANY)
             continue;
         if (!config_key_default_is_computed(key))
@@ -292,6 +295,7 @@ enum err config_load(const struct config_sources *from, struct config **out, str
     struct loader l = {.errors = errors};
 
     l.config = mem_new(struct config);
+    l.config->given = mem_zero((size_t)config_key_count);
     arena_init(&l.config->arena);
     load(&l, from);
     *out = NULL;
@@ -301,6 +305,36 @@ enum err config_load(const struct config_sources *from, struct config **out, str
     }
     *out = l.config;
     return ERR_OK;
+}
+
+static void inherit_secret(struct config *c, const struct config *before)
+{
+    struct bytes secret = before->settings.key.secret;
+
+    config_wipe(c->secret, c->settings.key.secret.len);
+    c->secret = mem_copy(secret);
+    c->settings.key.secret = bytes_of(c->secret, secret.len);
+    c->settings.key_is_random = before->settings.key_is_random;
+}
+
+void config_inherit(struct config *c, const struct config *before, config_change *on_change,
+                    void *context)
+{
+    int i;
+
+    for (i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        bool needs_restart = config_key_needs_restart(key);
+
+        if (!key->width || config_value_same(key, &c->settings, &before->settings))
+            continue;
+        if (c->given[i] || before->given[i] || !needs_restart)
+            on_change(context, key->name, needs_restart);
+        if (needs_restart && key->type == CONFIG_SECRET)
+            inherit_secret(c, before);
+        else if (needs_restart)
+            config_value_copy(key, &c->settings, &before->settings, &c->arena);
+    }
 }
 
 void config_free(struct config *c)
@@ -315,6 +349,7 @@ void config_free(struct config *c)
     vec_fini(&c->notes);
     arena_fini(&c->arena);
     mem_free(c->file);
+    mem_free(c->given);
     mem_free(c);
 }
 

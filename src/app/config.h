@@ -29,6 +29,12 @@ MUST_USE enum err config_load(const struct config_sources *from, struct config *
                               struct buf *errors);
 void config_free(struct config *c);
 
+/* For a reload: what needs a restart is taken over from before, and every key that was written
+   anew is told: one that needs a restart counts as changed only when somebody wrote it. */
+typedef void config_change(void *context, const char *key, bool needs_restart);
+void config_inherit(struct config *c, const struct config *before, config_change *on_change,
+                    void *context);
+
 const struct settings *config_settings(const struct config *c);
 
 /* The file that was read; null: none was named. */

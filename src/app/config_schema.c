@@ -160,6 +160,24 @@ bool config_key_default_is_computed(const struct config_key *key)
     return !key->fallback || key->fallback[0] == '(';
 }
 
+bool config_key_needs_restart(const struct config_key *key)
+{
+    static const char *const names[] = {
+        "server.address",
+        "server.port",
+        "pushca.pusher.socket-port",
+        "pushca.coordinator.secret-key",
+        "pushca.pusher.instance-id",
+        "pushca.pusher.shards",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], key->name) == 0)
+            return true;
+    return false;
+}
+
 static void describe(const struct config_key *key, struct buf *out)
 {
     bool is_section = key->type == CONFIG_ANY;
@@ -175,7 +193,8 @@ static void describe(const struct config_key *key, struct buf *out)
         buf_printf(out, "`%s`", key->fallback);
     buf_add(out, BYTES(" | "));
     config_key_expected(key, out);
-    buf_printf(out, " | %s |\n", key->meaning);
+    buf_printf(out, " | %s%s |\n", key->meaning,
+               config_key_needs_restart(key) ? " Needs a restart." : "");
 }
 
 void config_describe(struct buf *out)

@@ -66,6 +66,9 @@ void config_key_environment(const struct config_key *key, struct buf *out);
 /* Appends "a whole number from 1 to 64". */
 void config_key_expected(const struct config_key *key, struct buf *out);
 
+/* Is read at start only, so that SIGHUP does not change it. */
+bool config_key_needs_restart(const struct config_key *key);
+
 bool config_key_default_is_computed(const struct config_key *key);
 
 /* Appends the nearest known name, if one is near enough to be meant; false: none is. */

@@ -76,6 +76,15 @@ uint32_t limits_raise_files(void)
     return now.rlim_cur < LIMITS_FILES_MAX ? (uint32_t)now.rlim_cur : LIMITS_FILES_MAX;
 }
 
+int64_t limits_core_bytes(void)
+{
+    struct rlimit now;
+
+    if (getrlimit(RLIMIT_CORE, &now))
+        return 0;
+    return now.rlim_cur == RLIM_INFINITY ? -1 : (int64_t)now.rlim_cur;
+}
+
 /* ---- cgroups ---- */
 
 /* What one file of a cgroup says; false: nothing. */

@@ -13,6 +13,9 @@ enum { LIMITS_FILES_MAX = 1048576, LIMITS_CORES_MAX = 64 };
    LIMITS_FILES_MAX; never lowers it. Returns what it is now, at most LIMITS_FILES_MAX. */
 uint32_t limits_raise_files(void);
 
+/* Bytes a core file may have; -1: any, 0: none is written. */
+int64_t limits_core_bytes(void);
+
 /* Cores this process may run on, at most the cgroup's quota rounded up; 1 to LIMITS_CORES_MAX. */
 uint32_t limits_cores(const char *root);
 

@@ -26,15 +26,19 @@ static int print(void (*write)(struct buf *out))
     return 0;
 }
 
-/* Says on standard error what is wrong; null then. */
-static struct config *load(const struct options *o)
+static struct config_sources sources_of(const struct options *o)
 {
-    struct config_sources from = {
+    return (struct config_sources){
         .file = o->config, .sets = o->sets, .set_count = o->set_count, .environment = environ};
+}
+
+/* Says on standard error what is wrong; null then. */
+static struct config *load(const struct config_sources *from)
+{
     struct config *config;
     struct buf errors = {0};
 
-    if (config_load(&from, &config, &errors)) {
+    if (config_load(from, &config, &errors)) {
         fputs("pushca: the configuration is wrong:\n", stderr);
         fwrite(errors.at, 1, errors.len, stderr);
     }
@@ -54,7 +58,8 @@ static int check_config(const struct config *config)
 
 static int serve(const struct options *o)
 {
-    struct config *config = load(o);
+    struct config_sources from = sources_of(o);
+    struct config *config = load(&from);
     int status;
 
     if (!config)
@@ -62,7 +67,7 @@ static int serve(const struct options *o)
     if (o->check_config)
         status = check_config(config);
     else /* who runs it without a file may be new to it */
-        status = start_run(config,
+        status = start_run(&config, &from,
                            !config_file(config) && config_settings(config)->log_format == LOG_TEXT);
     config_free(config);
     return status;
@@ -89,13 +94,14 @@ static int verify_with_hex(const char *hex)
 
 static int verify(const struct options *o)
 {
+    struct config_sources from = sources_of(o);
     const struct settings *settings;
     struct config *config;
     int status = 2;
 
     if (o->secret_hex)
         return verify_with_hex(o->secret_hex);
-    config = load(o);
+    config = load(&from);
     if (!config)
         return 2;
     settings = config_settings(config);

@@ -1,15 +1,17 @@
 #include "app/start.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 #include "api/api_shard.h"
 #include "app/config.h"
+#include "app/crash.h"
+#include "app/limits.h"
+#include "app/reload.h"
+#include "app/signals.h"
+#include "app/supervisor.h"
 #include "app/wire.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -30,7 +32,11 @@ struct door {
 };
 
 struct server {
-    const struct settings *settings;
+    struct config **config; /* replaced at a reload */
+    const struct config_sources *from;
+    const struct settings *settings; /* of *config */
+    struct supervisor supervisor;
+    int signals;
     struct hub hub;
     struct door rest, ws;
     pthread_t *threads;
@@ -103,6 +109,15 @@ static void say_notes(const struct config *config)
             LOG_STR("hint", "the REST API asks for no credentials: put a gateway in front of it"));
 }
 
+/* What this process may use, for whoever reads the log after something ran out. */
+static void say_limits(const struct settings *set)
+{
+    log_info("limits", LOG_NUM("files", limits_raise_files()),
+             LOG_NUM("core_bytes", limits_core_bytes()), LOG_NUM("memory_bytes", set->memory_bytes),
+             LOG_NUM("shards", set->shards), LOG_NUM("sockets", set->sockets),
+             LOG_NUM("http_connections", set->http_conns));
+}
+
 static void add_host(struct buf *out, const char *host)
 {
     bool is_v6 = strchr(host, ':') != NULL;
@@ -148,37 +163,24 @@ static void say_welcome(const struct server *v)
     buf_fini(&url);
 }
 
-static int open_signals(void)
+/* Does a signal ask for the end? Meanwhile reloads are too late. */
+static bool end_is_asked(const struct server *v, int64_t wait_ms)
 {
-    sigset_t set;
+    int number = signals_wait(v->signals, wait_ms);
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-/* True: one came within wait_ms (-1: for ever). */
-static bool signal_came(int fd, int wait_ms)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    struct signalfd_siginfo info;
-
-    if (poll(&p, 1, wait_ms) <= 0)
-        return false;
-    return read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info);
+    if (number == SIGHUP)
+        log_warn("reload refused", LOG_STR("reason", "the server is going down"));
+    return number && number != SIGHUP;
 }
 
 /* Readiness is down, and those who look at it have time to send nobody more. False: a signal came
    that wants no more of that. */
-static bool stay_open(int signals, int64_t delay_ms)
+static bool stay_open(const struct server *v)
 {
-    int64_t until_ms = clock_mono_ms() + delay_ms, left_ms;
+    int64_t until_ms = clock_mono_ms() + v->settings->drain_delay_ms, left_ms;
 
     while ((left_ms = until_ms - clock_mono_ms()) > 0)
-        if (signal_came(signals, (int)left_ms))
+        if (end_is_asked(v, left_ms))
             return false;
     return true;
 }
@@ -190,7 +192,7 @@ static void hurry(struct server *v)
 }
 
 /* Tells every shard to end and waits for their threads; another signal meanwhile cuts it short. */
-static void drain(struct server *v, int signals, uint32_t threads)
+static void drain(struct server *v, uint32_t threads)
 {
     const struct settings *set = v->settings;
     struct drain_sum *sum = &v->hub.drain;
@@ -202,17 +204,25 @@ static void drain(struct server *v, int signals, uint32_t threads)
              LOG_NUM("http_connections", meter_sum(METER_CONNS_HTTP)),
              LOG_NUM("delay_ms", set->drain_delay_ms), LOG_NUM("limit_ms", set->drain_ms));
     atomic_store(&v->hub.draining, true);
-    in_time = threads == v->hub.count && stay_open(signals, set->drain_delay_ms);
+    supervisor_say_stopping(&v->supervisor, set->drain_delay_ms + set->drain_ms);
+    in_time = threads == v->hub.count && stay_open(v);
     hub_tell(&v->hub, NOTE_DRAIN);
     if (!in_time)
         hurry(v);
     for (i = 0; i < threads; i++)
         while (pthread_tryjoin_np(v->threads[i], NULL) == EBUSY)
-            if (signal_came(signals, DRAIN_LOOK_MS))
+            if (end_is_asked(v, DRAIN_LOOK_MS))
                 hurry(v);
     log_info("drained", LOG_NUM("closed", sum->closed), LOG_NUM("cut", sum->cut),
              LOG_NUM("dropped_bytes", sum->dropped_bytes),
              LOG_NUM("took_ms", clock_mono_ms() - began_ms));
+}
+
+static void run_shard(void *shard)
+{
+    crash_thread_open();
+    shard_run(shard);
+    crash_thread_close();
 }
 
 static uint32_t start_threads(struct server *v)
@@ -224,7 +234,7 @@ static uint32_t start_threads(struct server *v)
         char name[24];
 
         snprintf(name, sizeof(name), "shard-%u", i);
-        if (thread_start(&v->threads[i], name, shard_run, v->hub.shards[i]))
+        if (thread_start(&v->threads[i], name, run_shard, v->hub.shards[i]))
             break;
     }
     return i;
@@ -268,40 +278,70 @@ static void close_all(struct server *v)
     mem_free(v->threads);
 }
 
-static void serve(struct server *v, int signals, bool greet)
+static void reload(struct server *v)
+{
+    supervisor_say_reloading(&v->supervisor);
+    (void)reload_run(&v->hub, v->config, v->from);
+    v->settings = config_settings(*v->config);
+    supervisor_say_ready(&v->supervisor);
+}
+
+/* Until a signal asks for the end. */
+static void attend(struct server *v)
+{
+    int number;
+
+    do {
+        int64_t wait_ms = supervisor_beat(&v->supervisor, &v->hub, clock_mono_ms());
+
+        number = signals_wait(v->signals, wait_ms);
+        if (number == SIGHUP)
+            reload(v);
+    } while (!number || number == SIGHUP);
+}
+
+static void serve(struct server *v, bool greet)
 {
     uint32_t threads = start_threads(v);
 
     if (threads == v->hub.count) {
         atomic_store(&v->hub.ready, true);
         say_ready(v);
+        supervisor_say_ready(&v->supervisor);
         if (greet)
             say_welcome(v);
-        while (!signal_came(signals, -1))
-            ;
+        attend(v);
     } else {
         log_error("cannot start", LOG_STR("reason", "the system refused a thread"));
     }
-    drain(v, signals, threads);
+    drain(v, threads);
 }
 
-int start_run(const struct config *config, bool greet)
+int start_run(struct config **config, const struct config_sources *from, bool greet)
 {
-    struct server v = {.settings = config_settings(config), .hub.version = PUSHCA_VERSION};
-    int signals = open_signals();
+    struct server v = {.config = config,
+                       .from = from,
+                       .settings = config_settings(*config),
+                       .hub.version = PUSHCA_VERSION};
     int status;
 
+    v.signals = signals_open();
     v.rest = (struct door){"rest", "server.port", v.settings->rest_port, NULL};
     v.ws = (struct door){"websocket", "pushca.pusher.socket-port", v.settings->ws_port, NULL};
     log_setup(v.settings->log_level, v.settings->log_format);
-    say_notes(config);
+    crash_open(PUSHCA_VERSION);
+    supervisor_open(&v.supervisor);
+    say_notes(*config);
+    say_limits(v.settings);
     status = open_all(&v);
     if (!status) {
-        serve(&v, signals, greet);
+        serve(&v, greet);
         status = atomic_load(&v.hub.ready) ? 0 : 1;
         log_info("stopped", LOG_NUM("status", status));
     }
     close_all(&v);
-    close(signals);
+    supervisor_close(&v.supervisor);
+    crash_thread_close();
+    signals_close(v.signals);
     return status;
 }

@@ -1,7 +1,7 @@
 /*
  * start - from a configuration to a serving process and back to its end.
  *
- * Owner:   the config is borrowed.      Thread: main.
+ * Owner:   the config is borrowed, and replaced at a reload.      Thread: main.
  * Result:  the process's exit status: 0 after SIGTERM or SIGINT, 1 when it cannot start (one clear
  *          line on standard error).
  */
@@ -9,6 +9,8 @@
 #include <stdbool.h>
 
 struct config;
+struct config_sources;
 
-/* greet: print to standard output what a newcomer may try. */
-int start_run(const struct config *config, bool greet);
+/* greet: print to standard output what a newcomer may try. from: where the configuration came from,
+   to read it again; *config is then another one. */
+int start_run(struct config **config, const struct config_sources *from, bool greet);

@@ -3,6 +3,8 @@
 #include "api/api_shard.h"
 #include "api/ws_server.h"
 #include "app/drain.h"
+#include "app/reload.h"
+#include "app/supervisor.h"
 #include "hub/ask.h"
 #include "hub/delivery.h"
 #include "hub/fanout.h"
@@ -34,6 +36,8 @@ void wire(struct hub *h)
     h->on_note[NOTE_COUNT] = fanout_on_count;
     h->on_note[NOTE_COUNTED] = fanout_on_counted;
     h->on_note[NOTE_PICK] = fanout_on_pick;
+    h->on_note[NOTE_RELOAD] = reload_on_note;
+    h->on_note[NOTE_ALIVE] = supervisor_on_note;
     h->on_note[NOTE_DRAIN] = drain_on_note;
     h->on_ready = on_ready;
     h->on_late = on_late;

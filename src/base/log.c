@@ -11,8 +11,8 @@ enum {
     TAIL_BYTES = 16, /* a closing quote, the word that something was cut, the end of the line */
 };
 
-static enum log_level least_level = LOG_INFO;
-static enum log_format line_format = LOG_TEXT;
+static _Atomic enum log_level least_level = LOG_INFO;
+static _Atomic enum log_format line_format = LOG_TEXT;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const level_columns[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
@@ -23,11 +23,17 @@ void log_setup(enum log_level least, enum log_format format)
     line_format = format;
 }
 
+bool log_is_json(void)
+{
+    return line_format == LOG_JSON;
+}
+
 /* A line under construction. Past TAIL_BYTES before its end only tail() writes. */
 struct line {
     char at[LINE_BYTES];
     size_t len;
     bool cut; /* something did not fit: nothing but the tail may follow */
+    bool json;
 };
 
 static void add(struct line *l, const char *text, size_t len)
@@ -114,7 +120,7 @@ static void add_escaped(struct line *l, struct bytes b)
 
     for (; b.len && !l->cut; b.at += used, b.len -= used) {
         used = decode(b, &c);
-        if (used == 0 && line_format == LOG_JSON)
+        if (used == 0 && l->json)
             add_text(l, "\\ufffd");
         else if (used == 0)
             add(l, code,
@@ -145,7 +151,7 @@ static bool needs_quotes(struct bytes b)
 /* A field that does not fit is left out, but of a text the beginning stays. */
 static void add_field(struct line *l, const struct log_field *f)
 {
-    bool json = line_format == LOG_JSON, text = f->kind == LOG_FIELD_TEXT;
+    bool json = l->json, text = f->kind == LOG_FIELD_TEXT;
     bool quoted = text && (json || needs_quotes(f->text));
     size_t before = l->len;
     char number[24];
@@ -183,8 +189,8 @@ static void add_time(struct line *l)
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
-    struct line l = {.len = 0};
-    bool json = line_format == LOG_JSON;
+    struct line l = {.json = log_is_json()};
+    bool json = l.json;
 
     if (level < least_level)
         return;

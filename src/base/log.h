@@ -1,13 +1,14 @@
 /*
  * log - one event, one line on standard error: readable text, or one JSON object.
  *
- * Owner:   the process: format and level are set once, before threads start (design.md lists this
- *          as allowed global state).      Thread: any; a line is one write(2).
+ * Owner:   the process: format and level may change at any time (design.md lists this as allowed
+ *          global state).      Thread: any; a line is one write(2).
  * Levels:  error = someone must act; warn = degraded; info = lifecycle; debug = off by default.
  * Never:   payloads, tokens, secrets or full account ids.
  */
 #pragma once
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/bytes.h"
 
@@ -22,6 +23,8 @@ struct log_field {
 };
 
 void log_setup(enum log_level least, enum log_format format);
+
+bool log_is_json(void); /* fine in a signal handler */
 
 /* fields end with a null key. The event and the keys are our own words; text values are escaped:
    nothing a peer sends can forge a line. What does not fit into 4 KiB is cut, and cut=1 said. */

@@ -22,6 +22,8 @@ enum note_kind {
     NOTE_COUNT,   /* filter's home -> shard: how many match?                            */
     NOTE_COUNTED, /* shard -> filter's home                                             */
     NOTE_PICK,    /* filter's home -> shard: deliver to the rank-th match               */
+    NOTE_RELOAD,  /* main -> all: there are new settings; counted when done             */
+    NOTE_ALIVE,   /* main -> all: do you turn? Counted when done                        */
     NOTE_DRAIN,   /* main -> all: end politely                                          */
     NOTE_KINDS,
 };

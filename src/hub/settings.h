@@ -1,7 +1,8 @@
 /*
  * settings - what the operator chose: one immutable snapshot for the whole process.
  *
- * Owner:   main; outlives every thread.      Thread: any, read only.
+ * Owner:   main. A reload puts another one in its place: shards read hub->settings in every turn
+ *          anew, and renew what they copied from it by NOTE_RELOAD.      Thread: any, read only.
  * Keys:    each member's comment names its configuration key; docs/configuration.md has them all.
  */
 #pragma once

@@ -197,6 +197,7 @@ enum err hub_open(struct hub *h, const struct settings *settings)
     h->sockets.limit = settings->sockets;
     h->http_conns.limit = settings->http_conns;
     h->started_wall_ms = clock_wall_ms();
+    h->started_mono_ms = clock_mono_ms();
     h->shards = mem_zero(settings->shards * sizeof(struct shard *));
     while (!e && h->count < settings->shards) {
         struct shard *s = mem_new(struct shard);

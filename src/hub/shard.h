@@ -1,6 +1,7 @@
 /*
  * shard - one thread's world: its loop, sockets, clients, and what it has to say to the others.
- * hub   - what all shards share: settings, gates, the list of shards. Immutable but for the gates.
+ * hub   - what all shards share: settings, gates, the list of shards. Immutable but for the
+ * atomics.
  *
  * Owner:   main makes the hub and its shards before the threads and frees them after.
  * Thread:  a shard belongs to its thread; from outside only hub_tell.
@@ -36,7 +37,7 @@ struct drain_sum {
 };
 
 struct hub {
-    const struct settings *settings;
+    _Atomic(const struct settings *) settings; /* the newest; good until the end of the turn */
     struct shard **shards;
     uint32_t count;
     struct hash_key key; /* of this process */
@@ -47,7 +48,8 @@ struct hub {
     void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
     _Atomic bool ready, draining;       /* for health */
     struct drain_sum drain;
-    int64_t started_wall_ms;
+    _Atomic uint32_t reloaded; /* shards that have the newest settings; app/reload.c */
+    int64_t started_wall_ms, started_mono_ms;
     const char *version; /* of the build, for those who ask; null: unknown */
 };
 
@@ -65,10 +67,11 @@ struct shard {
     struct map searches;   /* findAny under way */
     struct map turns;      /* findAny: filter hash -> whose turn */
     struct list turns_oldest;
-    uint64_t last_name;  /* of asks, searches, sessions: never used twice */
-    struct vec matches;  /* scratch of fanout */
-    void *api;           /* the api room's part: parser, arena, listeners */
-    struct drain *drain; /* app/drain.c: the end under way, nobody is let in; or null */
+    _Atomic uint32_t alive; /* answers to NOTE_ALIVE */
+    uint64_t last_name;     /* of asks, searches, sessions: never used twice */
+    struct vec matches;     /* scratch of fanout */
+    void *api;              /* the api room's part: parser, arena, listeners */
+    struct drain *drain;    /* app/drain.c: the end under way, nobody is let in; or null */
     struct outbox {
         struct inbox_link *first, *last;
         size_t weight;

@@ -129,10 +129,8 @@ void conn_push_last(struct conn *c, struct frame *f);
 
 /* on_timer at due_ms (0: never). One deadline a conn; the newest counts. */
 void conn_arm(struct conn *c, int64_t due_ms);
-int64_t conn_due(const struct conn *c); /* that deadline, if it has not come yet */
-
-void conn_read(struct conn *c, bool on); /* reading off or on, at the protocol's wish */
-
+int64_t conn_due(const struct conn *c);             /* that deadline, if it has not come yet */
+void conn_read(struct conn *c, bool on);            /* reading off or on, at the protocol's wish */
 void conn_finish(struct conn *c);                   /* flush, FIN, linger, close */
 void conn_close(struct conn *c, enum conn_end why); /* now; what is queued is dropped */
 

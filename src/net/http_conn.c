@@ -23,8 +23,9 @@ enum { PAUSE_MS = 20 };
 _Static_assert((int)NET_READ_PADDING >= (int)JSON_PADDING,
                "bodies are parsed where they were read");
 
-/* Header fields for which a pass needs no allocation: more than the default limit. */
-enum { FEW_FIELDS = 128 };
+/* Header fields for which a pass needs no allocation: more than the default limit; and so many as
+   wire/http1.h ever lets through. */
+enum { FEW_FIELDS = 128, HEAD_FIELDS_MOST = 16000 };
 
 /* One look at what has arrived. Views point into the read buffer or into `in`. */
 struct pass {
@@ -124,16 +125,28 @@ static void dispatch(struct http_conn *h, const struct http1_request *r, struct 
     buf_fini(&h->body);
 }
 
-/* A head that was whole once is whole again: needed when its bytes have moved since. */
-static void read_head_again(struct http_conn *h, struct pass *p)
+static bool head_is_whole(struct pass *p, const struct http1_limits *limits)
 {
     struct http1_bad bad;
     size_t used, scanned = 0;
 
+    return http1_read_head(p->head, limits, p->fields, &p->request, &scanned, &used, &bad) ==
+           HTTP1_DONE;
+}
+
+/* A head that was whole once is whole again: needed when its bytes have moved since. The limits may
+   have become narrower in between, and then do not count for it. */
+static void read_head_again(struct http_conn *h, struct pass *p)
+{
+    const struct http1_limits none = {SIZE_MAX, SIZE_MAX, HEAD_FIELDS_MOST};
+
     if (p->has_request)
         return;
-    CHECK(http1_read_head(p->head, &h->limits->head, p->fields, &p->request, &scanned, &used,
-                          &bad) == HTTP1_DONE);
+    if (!head_is_whole(p, &h->limits->head)) {
+        pass_fini(p);
+        p->fields = mem_alloc((HEAD_FIELDS_MOST + 1) * sizeof(*p->fields));
+        CHECK(head_is_whole(p, &none));
+    }
     p->has_request = true;
 }
 
@@ -201,6 +214,14 @@ static bool step_head(struct http_conn *h, struct pass *p)
     return true;
 }
 
+/* For this data, and what is left of its chunk. */
+static bool body_has_room(const struct http_conn *h, size_t data)
+{
+    size_t most = h->limits->body_bytes;
+
+    return h->body.len <= most && data + http1_chunk_left(&h->chunks) <= most - h->body.len;
+}
+
 /* True: the whole body is in h->body. */
 static bool read_chunks(struct http_conn *h, struct pass *p)
 {
@@ -216,7 +237,7 @@ static bool read_chunks(struct http_conn *h, struct pass *p)
             fail(h, &p->request, bad.status, bad.why);
             return false;
         }
-        if (data.len + http1_chunk_left(&h->chunks) > h->limits->body_bytes - h->body.len) {
+        if (!body_has_room(h, data.len)) {
             read_head_again(h, p);
             fail(h, &p->request, 413, "the body is larger than pushca.limits.body-bytes allows");
             return false;

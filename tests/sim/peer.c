@@ -386,6 +386,15 @@ void peer_expect_close(const char *name, int code)
         sim_fail("%s was closed with %d, expected %d", name, p->close_code, code);
 }
 
+void peer_expect_open(const char *name)
+{
+    struct peer *p = get(name);
+
+    sim_settle();
+    if (p->close_code || fake_socket(p->fd)->server_closed)
+        sim_fail("%s was closed with %d, expected it open", name, p->close_code);
+}
+
 void peer_expect_bytes(const char *name, int at_least)
 {
     sim_settle();

@@ -22,6 +22,9 @@ void peer_expect(const char *name, const char *text);
 void peer_expect_nothing(const char *name);
 void peer_expect_close(const char *name, int code);
 
+/* Neither a Close nor the end has come. */
+void peer_expect_open(const char *name);
+
 /* At least that many bytes lie unread at the peer. */
 void peer_expect_bytes(const char *name, int at_least);
 

@@ -9,17 +9,25 @@
 
 struct sim sim;
 
-void sim_start(void)
+struct config *sim_load(void)
 {
     static char *no_environment[] = {NULL};
     struct config_sources from = {
         .sets = sim.sets, .set_count = sim.set_count, .environment = no_environment};
+    struct config *config;
     struct buf errors = {0};
-    uint32_t i;
 
-    if (config_load(&from, &sim.config, &errors))
+    if (config_load(&from, &config, &errors))
         sim_fail("configuration: %.*s", (int)errors.len, errors.at);
     buf_fini(&errors);
+    return config;
+}
+
+void sim_start(void)
+{
+    uint32_t i;
+
+    sim.config = sim_load();
     wire(&sim.hub);
     if (hub_open(&sim.hub, config_settings(sim.config)))
         sim_fail("hub_open failed");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "app/config.h"
+#include "app/reload.h"
 #include "hub/shard.h"
 #include "fake.h"
 #include "peer.h"
@@ -71,7 +72,8 @@ static void server_stop(void)
 
     if (!sim.started)
         sim_start();
-    hub_tell(&sim.hub, NOTE_DRAIN);
+    if (!atomic_load(&sim.hub.drain.begun))
+        hub_tell(&sim.hub, NOTE_DRAIN);
     sim_settle();
     sim_advance(config_settings(sim.config)->drain_ms + 100);
     for (i = 0; i < sim.hub.count; i++)
@@ -97,6 +99,13 @@ static char *word(char **rest)
     return start;
 }
 
+static void on_change(void *context, const char *key, bool needs_restart)
+{
+    if (needs_restart)
+        sim_fail("%s needs a restart", key);
+    buf_printf(context, "%s ", key);
+}
+
 static void do_set(char *rest)
 {
     char *key = word(&rest), *pair;
@@ -106,6 +115,29 @@ static void do_set(char *rest)
     if (asprintf(&pair, "%s=%s", key, rest) < 0)
         sim_fail("out of memory");
     sim.sets[sim.set_count++] = pair;
+}
+
+/* What SIGHUP does, with one more setting: main's loop is not here to wait for the shards. */
+static void do_reload(char *rest)
+{
+    struct config *before;
+    struct buf changed = {0};
+
+    sim_settle();
+    sim.started = false;
+    do_set(rest);
+    sim.started = true;
+    before = sim.config;
+    sim.config = sim_load();
+    config_inherit(sim.config, before, on_change, &changed);
+    reload_publish(&sim.hub, config_settings(sim.config));
+    sim_settle();
+    if (!reload_is_done(&sim.hub))
+        sim_fail("not every shard has the new settings");
+    if (!changed.len)
+        sim_fail("the reload changed nothing");
+    buf_fini(&changed);
+    config_free(before);
 }
 
 /* A word, then the rest of the line. */
@@ -152,6 +184,8 @@ static void do_peer(const char *name, char *rest)
         peer_expect_nothing(name);
     else if (strcmp(what, "<close") == 0)
         peer_expect_close(name, (int)strtol(rest, NULL, 10));
+    else if (strcmp(what, "<open") == 0)
+        peer_expect_open(name);
     else if (strcmp(what, "<bytes") == 0)
         peer_expect_bytes(name, (int)strtol(rest, NULL, 10));
     else
@@ -168,6 +202,10 @@ static void run_line(char *line)
         return;
     if (strcmp(first, "set") == 0)
         do_set(rest);
+    else if (strcmp(first, "reload") == 0)
+        do_reload(rest);
+    else if (strcmp(first, "drain") == 0)
+        hub_tell(&sim.hub, NOTE_DRAIN);
     else if (strcmp(first, "connect") == 0)
         do_named(peer_connect, rest);
     else if (strcmp(first, "post") == 0)

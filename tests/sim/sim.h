@@ -25,6 +25,9 @@ extern struct sim sim;
 
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* A configuration from sim.sets. */
+struct config *sim_load(void);
+
 /* The server with the settings of sim.sets; and its end, after all shards have stopped. */
 void sim_start(void);
 void sim_close(void);
