@@ -192,42 +192,77 @@ static void do_peer(const char *name, char *rest)
         sim_fail("unknown word: %s %s", name, what);
 }
 
+static void do_connect(char *rest)
+{
+    do_named(peer_connect, rest);
+}
+
+static void do_post(char *rest)
+{
+    do_named(peer_post, rest);
+}
+
+static void do_advance(char *rest)
+{
+    sim_advance(duration(rest));
+}
+
+static void do_stall(char *rest)
+{
+    peer_stall(rest, true);
+}
+
+static void do_resume(char *rest)
+{
+    peer_stall(rest, false);
+}
+
+static void do_deaf(char *rest)
+{
+    peer_deaf(rest);
+}
+
+static void do_hangup(char *rest)
+{
+    peer_hangup(rest);
+}
+
+static void do_random(char *rest)
+{
+    random_run(rest);
+}
+
+static void do_drain(char *rest)
+{
+    (void)rest;
+    sim_settle();
+    hub_tell(&sim.hub, NOTE_DRAIN);
+}
+
+static const struct {
+    const char *word;
+    void (*verb)(char *rest);
+} verbs[] = {{"set", do_set},         {"reload", do_reload}, {"drain", do_drain},
+             {"connect", do_connect}, {"post", do_post},     {"advance", do_advance},
+             {"stall", do_stall},     {"resume", do_resume}, {"deaf", do_deaf},
+             {"hangup", do_hangup},   {"expect", do_expect}, {"flood", peer_flood},
+             {"random", do_random}};
+
 static void run_line(char *line)
 {
     char *rest = line, *first;
+    size_t i;
 
     line[strcspn(line, "\n")] = 0;
     first = word(&rest);
     if (!*first || *first == '#')
         return;
-    if (strcmp(first, "set") == 0)
-        do_set(rest);
-    else if (strcmp(first, "reload") == 0)
-        do_reload(rest);
-    else if (strcmp(first, "drain") == 0)
-        hub_tell(&sim.hub, NOTE_DRAIN);
-    else if (strcmp(first, "connect") == 0)
-        do_named(peer_connect, rest);
-    else if (strcmp(first, "post") == 0)
-        do_named(peer_post, rest);
-    else if (strcmp(first, "advance") == 0)
-        sim_advance(duration(rest));
-    else if (strcmp(first, "stall") == 0)
-        peer_stall(rest, true);
-    else if (strcmp(first, "resume") == 0)
-        peer_stall(rest, false);
-    else if (strcmp(first, "deaf") == 0)
-        peer_deaf(rest);
-    else if (strcmp(first, "hangup") == 0)
-        peer_hangup(rest);
-    else if (strcmp(first, "expect") == 0)
-        do_expect(rest);
-    else if (strcmp(first, "flood") == 0)
-        peer_flood(rest);
-    else if (strcmp(first, "random") == 0)
-        random_run(rest);
-    else
-        do_peer(first, rest);
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (strcmp(first, verbs[i].word) == 0) {
+            verbs[i].verb(rest);
+            return;
+        }
+    do_peer(first, rest);
 }
 
 int main(int argc, char **argv)
