@@ -88,7 +88,7 @@ static int on_file(struct dl_phdr_info *info, size_t size, void *context)
         if (p->p_type == PT_LOAD && from + p->p_memsz > known.files[at].end)
             known.files[at].end = from + p->p_memsz;
         if (p->p_type == PT_NOTE && at == 0 && !known.build_id[0])
-            read_build_id((const char *)from, p->p_memsz);
+            read_build_id((const char *)from, p->p_memsz); // NOLINT: mapped, says the linker
     }
     strncpy(known.files[at].name, name, NAME - 1);
     return ++known.file_count == FILES;
