@@ -232,11 +232,19 @@ static void do_random(char *rest)
     random_run(rest);
 }
 
+/* All shards, or " @1": that one hears of it first. */
 static void do_drain(char *rest)
 {
-    (void)rest;
     sim_settle();
-    hub_tell(&sim.hub, NOTE_DRAIN);
+    if (*rest == '@') {
+        struct shard *s = sim.hub.shards[strtoul(rest + 1, NULL, 10) % sim.hub.count];
+        struct note *n = note_new(s, NOTE_DRAIN);
+
+        inbox_post(&s->inbox, &n->link, &n->link, sizeof(*n));
+    } else {
+        hub_tell(&sim.hub, NOTE_DRAIN);
+    }
+    sim_settle();
 }
 
 static const struct {
