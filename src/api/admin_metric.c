@@ -141,7 +141,7 @@ void admin_metric(struct request *q)
         for (i = 0; i < metric_count; i++) {
             if (!is_chosen(&metrics[i], q->rest, choices, count))
                 continue;
-            sum += meter_sum(metrics[i].meter);
+            sum += metric_value(&metrics[i]);
             met++;
         }
     }

@@ -19,6 +19,9 @@
 #include "wire/body.h"
 #include "wire/json.h"
 
+/* Scratch of a larger request or command is given back when it has been served. */
+enum { API_KEPT_BYTES = 65536 };
+
 struct api {
     struct shard *shard;
     struct json *json;
@@ -69,6 +72,15 @@ bool api_ws_is_busy(struct shard *s, struct ws_conn *w);
 static inline struct api *api_of(const struct shard *s)
 {
     return s->api;
+}
+
+/* What a large text needed is not kept by the parser and the arena for smaller ones. */
+static inline void api_rest(struct api *api, size_t text)
+{
+    if (text > API_KEPT_BYTES) {
+        json_rest(api->json);
+        arena_reset(&api->arena);
+    }
 }
 
 static inline struct shard *shard_of_conn(const struct conn *c)

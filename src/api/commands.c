@@ -186,4 +186,5 @@ void commands_on_text(struct shard *s, struct session *from, struct bytes text)
         cmd_failed(&c, bytes_text(why.text));
     else
         dispatch(&c);
+    api_rest(api, text.len);
 }

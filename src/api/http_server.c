@@ -173,16 +173,19 @@ static bool read_body(struct request *q, struct bytes body)
 {
     struct api *api = api_of(q->shard);
     const char *why;
+    enum err e = ERR_OK;
 
     if (!q->head->has_length && !q->head->chunked)
         http_reply_error(q->conn, q->head->path, 411,
                          "the request needs Content-Length or Transfer-Encoding: chunked");
     else if (!http_brings_json(q->head, &why))
         http_reply_error(q->conn, q->head->path, 415, why);
-    else if (json_parse(api->json, body, &q->body, &api->why))
-        http_reply_error(q->conn, q->head->path, 400, api->why.text);
+    else if ((e = json_parse(api->json, body, &q->body, &api->why)))
+        http_reply_error(q->conn, q->head->path, e == ERR_FULL ? 503 : 400, api->why.text);
     else
         return true;
+    if (e == ERR_FULL)
+        meter_add(METER_REFUSED_MEMORY, 1);
     return false;
 }
 
@@ -212,6 +215,7 @@ static void on_request(struct http_conn *h, const struct http1_request *r, struc
     } else {
         run(&q, route, body);
     }
+    api_rest(api_of(s), body.len);
 }
 
 void http_server_init(struct api *api)

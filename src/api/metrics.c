@@ -24,6 +24,13 @@
 const struct metric metrics[] = {
     GAUGE(METER_MEM_HELD, "pushca.memory.held", "bytes", "Memory held by the server's own objects",
           NO_LABEL),
+    GAUGE(METER_MEM_FRAMES, "pushca.memory.part", "bytes",
+          "The same by what it is for; frames count once, however many receivers they wait for",
+          {"part", "frames"}),
+    GAUGE(METER_MEM_INPUT, "pushca.memory.part", "bytes", NULL, {"part", "input"}),
+    GAUGE(METER_MEM_CONNECTIONS, "pushca.memory.part", "bytes", NULL, {"part", "connections"}),
+    GAUGE(METER_MEM_PENDING, "pushca.memory.part", "bytes", NULL, {"part", "pending"}),
+    GAUGE(METER_MEM_OTHER, "pushca.memory.part", "bytes", NULL, {"part", "other"}),
     GAUGE(METER_CONNS_HTTP, "pushca.connections", NULL,
           "Open HTTP connections by listener; of the WebSocket listener those not yet upgraded",
           {"listener", "rest"}),
@@ -96,6 +103,17 @@ const size_t metric_count = sizeof(metrics) / sizeof(metrics[0]);
 
 _Static_assert(sizeof(metrics) / sizeof(metrics[0]) == METERS, "every meter has its metric");
 
+int64_t metric_value(const struct metric *m)
+{
+    int64_t other;
+
+    if (m->meter != METER_MEM_OTHER)
+        return meter_sum(m->meter);
+    other = meter_sum(METER_MEM_HELD) - meter_sum(METER_MEM_FRAMES) - meter_sum(METER_MEM_INPUT) -
+            meter_sum(METER_MEM_CONNECTIONS) - meter_sum(METER_MEM_PENDING);
+    return other > 0 ? other : 0; /* the sums are not of one moment */
+}
+
 /* Dots become underscores; a unit and "_total" are added as Prometheus wants them. */
 static void write_name(const struct metric *m, struct buf *out)
 {
@@ -164,7 +182,7 @@ void metrics_write_prometheus(const struct hub *h, struct buf *out)
             write_head(m, out);
         write_name(m, out);
         write_labels(m, out);
-        buf_printf(out, " %lld\n", (long long)meter_sum(m->meter));
+        buf_printf(out, " %lld\n", (long long)metric_value(m));
     }
     write_constants(h, out);
 }

@@ -27,5 +27,7 @@ struct metric {
 extern const struct metric metrics[];
 extern const size_t metric_count;
 
+int64_t metric_value(const struct metric *m);
+
 /* All of them in the Prometheus text format, version 0.0.4. */
 void metrics_write_prometheus(const struct hub *h, struct buf *out);

@@ -1,9 +1,12 @@
 #include "base/mem.h"
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "base/meter.h"
+
+/* Of the process; set before its threads start. */
+static _Atomic int64_t limit;
 
 static void *counted(void *p)
 {
@@ -59,9 +62,16 @@ size_t mem_size(void *p)
     return malloc_usable_size(p);
 }
 
+static bool is_over(size_t size)
+{
+    int64_t most = atomic_load_explicit(&limit, memory_order_relaxed);
+
+    return most && (size > (uint64_t)most || mem_held() > most - (int64_t)size);
+}
+
 enum err mem_try(size_t size, void **out)
 {
-    *out = malloc(size ? size : 1);
+    *out = is_over(size) ? NULL : malloc(size ? size : 1);
     if (!*out)
         return ERR_FULL;
     counted(*out);
@@ -76,6 +86,11 @@ char *mem_copy(struct bytes b)
         memcpy(p, b.at, b.len);
     p[b.len] = 0;
     return p;
+}
+
+void mem_limit(int64_t bytes)
+{
+    atomic_store_explicit(&limit, bytes, memory_order_relaxed);
 }
 
 int64_t mem_held(void)

@@ -2,7 +2,7 @@
  * mem - allocate or die; and a variant that may fail, for sizes that came from outside.
  *
  * Owner:   the caller, until mem_free.      Thread: any; free on any thread.
- * Bound:   none here; mem_held() is what the process budget compares with.
+ * Bound:   mem_limit, for mem_try alone; who asks for more work compares mem_held() with it first.
  * Errors:  mem_alloc and friends abort with a message; mem_try answers ERR_FULL.
  */
 #pragma once
@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/meter.h"
 
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_zero(size_t size) __attribute__((malloc, returns_nonnull));
@@ -19,7 +20,7 @@ void mem_free(void *p);
 /* What the allocator really gave for p. */
 size_t mem_size(void *p);
 
-/* ERR_FULL and *out null when the system has none left. */
+/* ERR_FULL and *out null when the system has none left, or the process would be over its limit. */
 MUST_USE enum err mem_try(size_t size, void **out);
 
 /* A copy with a terminating zero behind it. */
@@ -30,3 +31,18 @@ char *mem_copy(struct bytes b) __attribute__((malloc, returns_nonnull));
 
 /* Bytes this process holds through mem_*, all threads summed; exact when they are quiet. */
 int64_t mem_held(void);
+
+/* The budget of the process, for mem_try. 0: none. */
+void mem_limit(int64_t bytes);
+
+/* Whatever this thread took and gave back since `before`, when its balance was that, belongs to
+   one part of the server. */
+static inline int64_t mem_balance(void)
+{
+    return meter_own(METER_MEM_HELD);
+}
+
+static inline void mem_book(enum meter part, int64_t before)
+{
+    meter_add(part, mem_balance() - before);
+}

@@ -61,6 +61,11 @@ void meter_add(enum meter m, int64_t n)
                           memory_order_relaxed);
 }
 
+int64_t meter_own(enum meter m)
+{
+    return atomic_load_explicit(mine ? &mine->of[m] : &shared.of[m], memory_order_relaxed);
+}
+
 int64_t meter_sum(enum meter m)
 {
     int64_t sum = atomic_load_explicit(&shared.of[m], memory_order_relaxed);

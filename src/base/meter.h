@@ -12,6 +12,11 @@
 
 enum meter {
     METER_MEM_HELD,        /* gauge, bytes held through mem_* */
+    METER_MEM_FRAMES,      /* gauges, parts of it: frames on their way, each counted once */
+    METER_MEM_INPUT,       /* requests and messages that have not arrived whole */
+    METER_MEM_CONNECTIONS, /* connections, sessions, clients and their index */
+    METER_MEM_PENDING,     /* deliveries, who waits for them, remembered commands */
+    METER_MEM_OTHER,       /* what is left: made of the ones above when asked for */
     METER_CONNS_HTTP,      /* gauge, open connections of the REST listener */
     METER_CONNS_WS,        /* gauge, connections of the WebSocket listener not yet upgraded */
     METER_SOCKETS,         /* gauge, upgraded WebSockets */
@@ -61,3 +66,7 @@ void meter_close(void);
 
 void meter_add(enum meter m, int64_t n);
 int64_t meter_sum(enum meter m);
+
+/* The calling thread's own share; of one without cells the shared one. Only differences of it
+   mean something. */
+int64_t meter_own(enum meter m);

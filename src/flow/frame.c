@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/meter.h"
 
 static struct frame *fill(struct frame *f, enum frame_class class, size_t len)
 {
@@ -10,6 +11,7 @@ static struct frame *fill(struct frame *f, enum frame_class class, size_t len)
     f->form = 0;
     f->len = len;
     atomic_init(&f->twin, NULL);
+    meter_add(METER_MEM_FRAMES, (int64_t)(sizeof(*f) + len));
     return f;
 }
 
@@ -53,6 +55,7 @@ void frame_unref(struct frame *f)
         if (before != 1)
             return;
         twin = atomic_load_explicit(&f->twin, memory_order_relaxed);
+        meter_add(METER_MEM_FRAMES, -(int64_t)(sizeof(*f) + f->len));
         mem_free(f);
         f = twin;
     }

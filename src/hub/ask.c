@@ -19,13 +19,17 @@ static bool same(const void *item, const void *key)
 
 void ask_drop(struct ask *a)
 {
+    int64_t before = mem_balance();
+
     wheel_stop(&a->timer);
     map_remove(&a->shard->asks, hash_of(a->name), a);
     mem_free(a);
+    mem_book(METER_MEM_PENDING, before);
 }
 
 void ask_drop_all(struct shard *s)
 {
+    int64_t before = mem_balance();
     size_t cursor = 0;
     struct ask *a;
 
@@ -34,6 +38,7 @@ void ask_drop_all(struct shard *s)
         mem_free(a);
     }
     map_fini(&s->asks);
+    mem_book(METER_MEM_PENDING, before);
 }
 
 static void end(struct ask *a, enum ask_end how)
@@ -51,6 +56,7 @@ static void on_due(struct timer *t)
 struct ask *ask_new(struct shard *s, struct bytes reply_id, int64_t wait_ms,
                     void (*on_end)(struct ask *, enum ask_end))
 {
+    int64_t before = mem_balance();
     struct ask *a = mem_zero(sizeof(*a) + reply_id.len + 1);
 
     a->name = ++s->last_name;
@@ -61,6 +67,7 @@ struct ask *ask_new(struct shard *s, struct bytes reply_id, int64_t wait_ms,
     timer_init(&a->timer, on_due);
     wheel_start(&s->loop.wheel, &a->timer, shard_now(s) + wait_ms);
     map_add(&s->asks, hash_of(a->name), a);
+    mem_book(METER_MEM_PENDING, before);
     return a;
 }
 

@@ -44,24 +44,32 @@ static void forget(struct delivery *d)
 {
     struct shard *s = d->shard;
     struct client *c = d->client;
+    int64_t before = mem_balance();
 
     wheel_stop(&d->timer);
     map_remove(&s->deliveries, d->hash, d);
     meter_add(METER_DELIVERIES_OPEN, -1);
     mem_free(d);
-    if (--c->deliveries == 0 && c->session_count == 0)
-        index_remove(&s->index, c);
+    mem_book(METER_MEM_PENDING, before);
+    if (--c->deliveries > 0 || c->session_count > 0)
+        return;
+    before = mem_balance();
+    index_remove(&s->index, c);
+    mem_book(METER_MEM_CONNECTIONS, before);
 }
 
 void delivery_forget_all(struct shard *s)
 {
     size_t cursor = 0;
     struct delivery *d;
+    int64_t before;
 
     /* Removal shifts what is behind it: start again after each. */
     while (cursor = 0, (d = map_each(&s->deliveries, &cursor)))
         forget(d);
+    before = mem_balance();
     map_fini(&s->deliveries);
+    mem_book(METER_MEM_PENDING, before);
 }
 
 static void on_due(struct timer *t)
@@ -85,6 +93,7 @@ static void tell(struct shard *s, uint32_t asker, uint64_t ask, enum outcome out
 
 static void open_delivery(struct shard *s, struct client *c, const struct notification *n)
 {
+    int64_t before = mem_balance();
     struct delivery *d = mem_new(struct delivery);
     struct bytes id = bytes_text(n->message_id);
 
@@ -97,6 +106,7 @@ static void open_delivery(struct shard *s, struct client *c, const struct notifi
     timer_init(&d->timer, on_due);
     wheel_start(&s->loop.wheel, &d->timer, shard_now(s) + n->wait_ms);
     map_add(&s->deliveries, d->hash, d);
+    mem_book(METER_MEM_PENDING, before);
     c->deliveries++;
     meter_add(METER_DELIVERIES_OPEN, 1);
 }

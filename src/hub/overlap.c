@@ -78,6 +78,7 @@ static struct overlap_slot *oldest(const struct overlap *o)
 static void make(struct overlap *o, struct value *v, uint32_t clients)
 {
     struct client *const *members = value_members(v);
+    int64_t before = mem_balance();
     struct overlap_slot *s;
     uint32_t i;
 
@@ -89,6 +90,7 @@ static void make(struct overlap *o, struct value *v, uint32_t clients)
     s->of = v;
     v->bitmap = o->len;
     bitmap_init(&s->map, places_for(clients));
+    mem_book(METER_MEM_CONNECTIONS, before);
     for (i = 0; i < v->count; i++) {
         if (i + AHEAD < v->count)
             __builtin_prefetch(members[i + AHEAD]);

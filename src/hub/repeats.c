@@ -12,19 +12,26 @@ void repeats_init(struct repeats *r)
 
 static void forget(struct repeats *r, struct repeat *e)
 {
+    int64_t before;
+
+    frame_unref(e->answer); /* a part of its own */
+    before = mem_balance();
     map_remove(&r->map, e->key, e);
     list_remove(&e->link);
-    frame_unref(e->answer);
     mem_free(e);
+    mem_book(METER_MEM_PENDING, before);
 }
 
 void repeats_fini(struct repeats *r)
 {
     struct list *link;
+    int64_t before;
 
     while ((link = list_first(&r->oldest_first)))
         forget(r, container_of(link, struct repeat, link));
+    before = mem_balance();
     map_fini(&r->map);
+    mem_book(METER_MEM_PENDING, before);
 }
 
 uint64_t repeat_key(struct shard *s, uint64_t client_hash, struct bytes text)
@@ -69,13 +76,17 @@ void repeats_renew(struct shard *s, struct repeat *e)
 
 struct repeat *repeats_add(struct shard *s, uint64_t key, enum repeat_state state)
 {
-    struct repeat *e = mem_new(struct repeat);
+    struct repeat *e;
+    int64_t before;
 
     forget_old(s, s->hub->settings->repeat_entries - 1);
+    before = mem_balance();
+    e = mem_new(struct repeat);
     e->key = key;
     e->at_ms = shard_now(s);
     e->state = state;
     list_push_back(&s->repeats.oldest_first, &e->link);
     map_add(&s->repeats.map, key, e);
+    mem_book(METER_MEM_PENDING, before);
     return e;
 }

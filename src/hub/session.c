@@ -9,10 +9,12 @@
 
 struct session *session_new(struct shard *s, const struct identity *who, uint64_t hash)
 {
+    int64_t before = mem_balance();
     struct session *session = mem_new(struct session);
     struct client *c = index_get(&s->index, who, hash);
 
     DCHECK(thread_at_home(s));
+    mem_book(METER_MEM_CONNECTIONS, before);
     session->client = c;
     session->number = ++s->last_name;
     list_push_back(&c->sessions, &session->link);
@@ -24,6 +26,7 @@ struct session *session_new(struct shard *s, const struct identity *who, uint64_
 void session_free(struct shard *s, struct session *session)
 {
     struct client *c = session->client;
+    int64_t before = mem_balance();
 
     DCHECK(thread_at_home(s));
     list_remove(&session->link);
@@ -32,6 +35,7 @@ void session_free(struct shard *s, struct session *session)
     if (c->session_count == 0 && c->deliveries == 0)
         index_remove(&s->index, c);
     mem_free(session);
+    mem_book(METER_MEM_CONNECTIONS, before);
 }
 
 static struct session *at(struct list *link)

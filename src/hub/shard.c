@@ -171,6 +171,14 @@ static void free_chain(struct hub *h, struct inbox_link *first)
     }
 }
 
+static void index_close(struct shard *s)
+{
+    int64_t before = mem_balance();
+
+    index_fini(&s->index);
+    mem_book(METER_MEM_CONNECTIONS, before);
+}
+
 static void shard_close(struct shard *s)
 {
     net_fini(&s->net);
@@ -178,7 +186,7 @@ static void shard_close(struct shard *s)
     delivery_forget_all(s);
     fanout_forget_all(s);
     repeats_fini(&s->repeats);
-    index_fini(&s->index);
+    index_close(s);
     vec_fini(&s->matches);
     loop_close(&s->loop);
     inbox_close(&s->inbox);
@@ -194,6 +202,7 @@ enum err hub_open(struct hub *h, const struct settings *settings)
     rand_init(&seed);
     rand_fill(&seed, &h->key, sizeof(h->key));
     h->settings = settings;
+    mem_limit(settings->memory_bytes);
     h->sockets.limit = settings->sockets;
     h->http_conns.limit = settings->http_conns;
     h->started_wall_ms = clock_wall_ms();

@@ -38,12 +38,14 @@ void net_init(struct net *n, struct loop *loop, const struct net_limits *limits)
 
 void net_fini(struct net *n)
 {
+    int64_t before = mem_balance();
     uint32_t i;
 
     CHECK(n->open == 0);
     for (i = 0; i < n->blocks.len; i++)
         mem_free(n->blocks.at[i]);
     vec_fini(&n->blocks);
+    mem_book(METER_MEM_CONNECTIONS, before);
     mem_free(n->read_buffer);
     buf_fini(&n->scratch.head);
     buf_fini(&n->scratch.deflated);
@@ -60,10 +62,12 @@ static struct conn *slot_at(struct net *n, uint32_t slot)
 
 static void add_block(struct net *n)
 {
+    int64_t before = mem_balance();
     struct conn *block = mem_zero(BLOCK_CONNS * sizeof(*block));
     uint32_t i;
 
     vec_push(&n->blocks, block);
+    mem_book(METER_MEM_CONNECTIONS, before);
     for (i = 0; i < BLOCK_CONNS; i++) {
         block[i].slot = (n->blocks.len - 1) * BLOCK_CONNS + i;
         block[i].gen = 1;

@@ -359,6 +359,17 @@ static void settle_body(struct http_conn *h, const struct pass *p)
     }
 }
 
+/* What has arrived and waits counts as a part of the server's memory. */
+static void count_input(struct http_conn *h)
+{
+    uint32_t held = (uint32_t)(h->in.cap + h->body.cap);
+
+    if (held == h->held)
+        return;
+    meter_add(METER_MEM_INPUT, (int64_t)held - h->held);
+    h->held = held;
+}
+
 /* Copies what is left of the input, which is about to vanish, and sets reading and the deadline. */
 static void settle(struct http_conn *h, const struct pass *p)
 {
@@ -382,13 +393,19 @@ static void settle(struct http_conn *h, const struct pass *p)
         break;
     }
     h->rest = (struct bytes){NULL, 0};
+    count_input(h);
 }
 
 static void http_free(struct http_conn *h)
 {
+    int64_t before;
+
     buf_fini(&h->in);
     buf_fini(&h->body);
+    count_input(h);
+    before = mem_balance();
     mem_free(h);
+    mem_book(METER_MEM_CONNECTIONS, before);
 }
 
 /* Acts on every whole request in input: the read buffer, or all of `in`. New is a head of which
@@ -437,6 +454,7 @@ static void on_bytes(struct conn *c, char *at, size_t len)
         conn_read(c, false);
         if (!h->last)
             buf_add(&h->in, bytes_of(at, len));
+        count_input(h);
     } else if (h->in.len == 0 || (h->state == HTTP_BODY && h->chunked)) {
         run(h, bytes_of(at, len), had_nothing);
     } else {
@@ -510,11 +528,14 @@ static void on_closed(struct conn *c)
 enum err http_open(struct net *n, int fd, const struct http_limits *limits,
                    const struct http_handler *handler, int64_t first_ms, struct http_conn **out)
 {
+    int64_t before = mem_balance();
     struct http_conn *h = mem_new(struct http_conn);
-    enum err e = conn_open(n, fd, &ops_of_http, h, &h->conn);
+    enum err e;
 
+    mem_book(METER_MEM_CONNECTIONS, before);
+    e = conn_open(n, fd, &ops_of_http, h, &h->conn);
     if (e) {
-        mem_free(h);
+        http_free(h);
         return e;
     }
     h->handler = handler;

@@ -58,6 +58,7 @@ struct http_conn {
     uint8_t state;
     bool chunked, keep_alive, is_head, minor_zero, last, released, running;
     bool eof, first;   /* the peer sent its last byte; first_ms still counts */
+    uint32_t held;     /* of in and body, when last counted */
     struct bytes rest; /* behind the request being handled */
 };
 

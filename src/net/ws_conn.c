@@ -173,7 +173,7 @@ static void refuse_more(struct ws_conn *w)
 }
 
 /* Any message may end the conn; what follows is then left unread. */
-static void read_messages(struct ws_conn *w, char *at, size_t len)
+static void read_all(struct ws_conn *w, char *at, size_t len)
 {
     struct ws_message m;
     uint16_t code;
@@ -195,6 +195,15 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
             break;
         }
     }
+}
+
+static void read_messages(struct ws_conn *w, char *at, size_t len)
+{
+    size_t before = ws_reader_held(&w->reader);
+
+    read_all(w, at, len);
+    if (ws_reader_held(&w->reader) != before)
+        meter_add(METER_MEM_INPUT, (int64_t)ws_reader_held(&w->reader) - (int64_t)before);
 }
 
 /* Pings gather at common moments: a turn that sends forty costs little more than one that sends
@@ -299,6 +308,7 @@ static void on_closed(struct conn *c)
 {
     struct ws_conn *w = c->user;
 
+    meter_add(METER_MEM_INPUT, -(int64_t)ws_reader_held(&w->reader));
     forget_input(w);
     w->ops->on_closed(w);
 }

@@ -49,6 +49,11 @@ void json_limit_values(struct json *j, size_t most)
     j->max_values = most;
 }
 
+void json_rest(struct json *j)
+{
+    json_dom_rest(j->dom);
+}
+
 static enum err say(struct problem *why, struct bytes text, size_t at, const char *what)
 {
     size_t line, column;

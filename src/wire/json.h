@@ -7,9 +7,8 @@
  *           double), more values than json_limit_values allows.
  * Owner:    values and strings are views into the parser, valid until its next json_parse.
  * Thread:   one parser per thread.
- * Bound:    the caller limits the text; a parser holds up to 15 times the largest text it met (what
- * a text does not fill stays untouched address space; mem_held does not count it), given back by
- * the json_parse that follows one of more than 256 KiB.
+ * Bound:    the caller limits the text; a parser holds up to 15 times a text (what it does not fill
+ * stays untouched address space), and what one of more than 256 KiB needed until json_rest.
  */
 #pragma once
 #include <stdbool.h>
@@ -49,6 +48,9 @@ void json_limit_values(struct json *j, size_t most);
    no memory for a text of that size. JSON_PADDING readable bytes must lie behind text. */
 MUST_USE enum err json_parse(struct json *j, struct bytes text, struct json_value *root,
                              struct problem *why);
+
+/* Gives back what a large text needed; its values are not used afterwards. */
+void json_rest(struct json *j);
 
 enum json_type json_type(struct json_value v);
 

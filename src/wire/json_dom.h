@@ -32,6 +32,9 @@ struct json_doc {
 struct json_dom *json_dom_new(size_t max_depth);
 void json_dom_free(struct json_dom *d);
 
+/* Gives back what a large text needed. */
+void json_dom_rest(struct json_dom *d);
+
 /* ERR_BAD: not JSON, or deeper than max_depth. An empty container may be one level deeper still.
    ERR_FULL: no memory, or a text of 4 GiB and more. */
 MUST_USE enum err json_dom_parse(struct json_dom *d, struct bytes text, struct json_doc *out);

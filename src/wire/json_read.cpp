@@ -1,4 +1,6 @@
-/* Exceptions never cross into C: simdjson answers with codes, and its allocations do not throw. */
+/* Exceptions never cross into C: simdjson answers with codes, and its allocations do not throw.
+   What it takes is counted and bounded like all else: see the operators at the end. */
+#include <cstddef>
 #include <new>
 #include <simdjson.h>
 
@@ -24,6 +26,14 @@ struct json_dom {
     std::size_t depth;
 };
 
+void json_dom_rest(struct json_dom *d)
+{
+    if (d->doc.capacity() <= kept_capacity)
+        return;
+    d->parser = simdjson::dom::parser();
+    d->doc = simdjson::dom::document();
+}
+
 namespace
 {
 
@@ -36,10 +46,7 @@ simdjson::error_code make_room(json_dom *d, std::size_t len)
 
     if (room >= len && room <= kept_capacity && room > 0)
         return simdjson::SUCCESS;
-    if (room > kept_capacity) {
-        d->parser = simdjson::dom::parser();
-        d->doc = simdjson::dom::document();
-    }
+    json_dom_rest(d);
     room = least_capacity;
     while (room < len && room < kept_capacity)
         room *= 2;
@@ -80,4 +87,63 @@ enum err json_dom_parse(struct json_dom *d, struct bytes text, struct json_doc *
     if (e == simdjson::MEMALLOC || e == simdjson::CAPACITY)
         return ERR_FULL;
     return e ? ERR_BAD : ERR_OK;
+}
+
+/* ---- memory ---- */
+
+/* For the whole program, which has no other C++. They stand here because the linker takes them only
+   with something else it needs. The parser asks without throwing and learns of a refusal. */
+
+void *operator new(std::size_t size)
+{
+    return mem_alloc(size);
+}
+
+void *operator new[](std::size_t size)
+{
+    return mem_alloc(size);
+}
+
+void *operator new(std::size_t size, const std::nothrow_t &) noexcept
+{
+    void *p;
+
+    return mem_try(size, &p) ? nullptr : p;
+}
+
+void *operator new[](std::size_t size, const std::nothrow_t &) noexcept
+{
+    void *p;
+
+    return mem_try(size, &p) ? nullptr : p;
+}
+
+void operator delete(void *p) noexcept
+{
+    mem_free(p);
+}
+
+void operator delete[](void *p) noexcept
+{
+    mem_free(p);
+}
+
+void operator delete(void *p, std::size_t) noexcept
+{
+    mem_free(p);
+}
+
+void operator delete[](void *p, std::size_t) noexcept
+{
+    mem_free(p);
+}
+
+void operator delete(void *p, const std::nothrow_t &) noexcept
+{
+    mem_free(p);
+}
+
+void operator delete[](void *p, const std::nothrow_t &) noexcept
+{
+    mem_free(p);
 }

@@ -95,6 +95,12 @@ static inline size_t ws_reader_kept(const struct ws_reader *r)
     return r->message.len;
 }
 
+/* Memory that this takes. */
+static inline size_t ws_reader_held(const struct ws_reader *r)
+{
+    return r->message.cap;
+}
+
 /* Takes from the front of in (at, len), which it unmasks in place: the bytes are the caller's to
    spoil. WS_PADDING readable bytes must lie behind in. A message that lies whole in `in` as one
    frame, and is not compressed, is a view of it; any other one is freed by the next call. BAD

@@ -111,6 +111,41 @@ static void try_answers_full(void **state)
     assert_int_equal(mem_held(), before);
 }
 
+static void try_stays_under_the_limit(void **state)
+{
+    void *first, *second;
+
+    (void)state;
+    assert_int_equal(mem_try(100000, &first), ERR_OK);
+    mem_limit(mem_held() + 5000);
+    assert_int_equal(mem_try(5001, &second), ERR_FULL);
+    assert_null(second);
+    assert_int_equal(mem_try(SIZE_MAX, &second), ERR_FULL);
+    assert_int_equal(mem_try(5000, &second), ERR_OK);
+    mem_free(second);
+    second = mem_alloc(10000); /* never refused */
+    mem_free(second);
+    mem_limit(0);
+    assert_int_equal(mem_try(10000, &second), ERR_OK);
+    mem_free(second);
+    mem_free(first);
+}
+
+static void what_changed_is_booked_on_a_part(void **state)
+{
+    int64_t part = meter_sum(METER_MEM_PENDING), before = mem_balance(), taken;
+    void *p = mem_alloc(1000);
+
+    (void)state;
+    mem_book(METER_MEM_PENDING, before);
+    taken = meter_sum(METER_MEM_PENDING) - part;
+    assert_true(taken >= 1000 && taken < 1100);
+    before = mem_balance();
+    mem_free(p);
+    mem_book(METER_MEM_PENDING, before);
+    assert_int_equal(meter_sum(METER_MEM_PENDING), part);
+}
+
 static void alloc_too_much(void)
 {
     mem_free(mem_alloc(too_much));
@@ -147,6 +182,8 @@ int main(void)
         cmocka_unit_test(zero_is_zero),
         cmocka_unit_test(copy_ends_in_zero),
         cmocka_unit_test(try_answers_full),
+        cmocka_unit_test(try_stays_under_the_limit),
+        cmocka_unit_test(what_changed_is_booked_on_a_part),
         cmocka_unit_test(the_others_die_with_a_word),
     };
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/meter.h"
 #include "flow/thread.h"
 
 static void holds_what_it_was_made_for(void **state)
@@ -28,7 +29,7 @@ static void holds_what_it_was_made_for(void **state)
 
 static void the_last_count_frees(void **state)
 {
-    int64_t before = mem_held();
+    int64_t before = mem_held(), part = meter_sum(METER_MEM_FRAMES);
     struct frame *f = frame_new(FRAME_PLAIN, 10);
 
     (void)state;
@@ -37,7 +38,9 @@ static void the_last_count_frees(void **state)
     frame_unref(f);
     frame_unref(f);
     assert_true(mem_held() > before);
+    assert_int_equal(meter_sum(METER_MEM_FRAMES) - part, sizeof(*f) + 10); /* once for all counts */
     frame_unref(f);
+    assert_int_equal(meter_sum(METER_MEM_FRAMES), part);
     assert_int_equal(mem_held(), before);
     frame_unref(NULL);
 }

@@ -31,8 +31,7 @@ static inline struct site *site_of(struct http_conn *h)
 
 static inline void answer(struct http_conn *h, int status, struct bytes body)
 {
-    struct http_answer a = {
-        .status = status, .type = "text/plain", .fields = BYTES("X-Test: yes\r\n"), .body = body};
+    struct http_answer a = {status, "text/plain", BYTES("X-Test: yes\r\n"), body};
 
     site_of(h)->owes = false;
     http_answer(h, &a);
@@ -140,6 +139,7 @@ static inline void site_close(struct site *s)
     buf_fini(&s->log);
     buf_fini(&s->unread);
     buf_fini(&s->put_off);
+    assert_int_equal(meter_sum(METER_MEM_INPUT), 0);
 }
 
 /* A new site with one connection, whose answers to `in` are waited for until the loop is quiet. */

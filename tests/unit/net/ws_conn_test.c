@@ -101,6 +101,7 @@ static void site_close(struct site *s)
     close(s->peer);
     world_close(&s->w);
     assert_int_equal(s->closed, 1);
+    assert_int_equal(meter_sum(METER_MEM_INPUT), 0);
     buf_fini(&s->log);
     buf_fini(&s->heard);
 }
@@ -311,6 +312,29 @@ static void messages_are_limited(void **state)
         site_close(&s);
         buf_fini(&text);
     }
+}
+
+static void what_has_arrived_of_a_message_is_counted(void **state)
+{
+    struct buf long_text = {0};
+    struct site s;
+
+    (void)state;
+    site_open(&s);
+    site_connect(&s, 0);
+    memset(buf_reserve(&long_text, 100000), 'l', 100000);
+    long_text.len = 100000;
+    say(&s, WS_TEXT, buf_bytes(&long_text));
+    world_until(&s.w, meter_sum(METER_MEM_INPUT) >= 100000);
+    assert_true(meter_sum(METER_MEM_INPUT) < 300000);
+    say(&s, FIN | WS_CONTINUATION, BYTES("the end"));
+    world_until(&s.w, s.log.len > 100000);
+    world_turns(&s.w, 2);
+    assert_int_equal(meter_sum(METER_MEM_INPUT), 0);
+    say(&s, WS_TEXT, buf_bytes(&long_text)); /* and the rest never comes */
+    world_until(&s.w, meter_sum(METER_MEM_INPUT) >= 100000);
+    buf_fini(&long_text);
+    site_close(&s);
 }
 
 static void our_close_waits_for_the_peers(void **state)
@@ -742,6 +766,7 @@ int main(void)
         cmocka_unit_test(the_peers_close_is_answered_and_ends_it),
         cmocka_unit_test(violations_are_answered_with_their_code),
         cmocka_unit_test(messages_are_limited),
+        cmocka_unit_test(what_has_arrived_of_a_message_is_counted),
         cmocka_unit_test(our_close_waits_for_the_peers),
         cmocka_unit_test(our_close_does_not_wait_for_ever),
         cmocka_unit_test(our_close_is_content_with_the_end_of_input),

@@ -1,5 +1,6 @@
 #include "wire/json.h"
 
+#include "base/mem.h"
 #include "unit/wire/padded.h"
 
 enum { DEPTH = 64 };
@@ -523,6 +524,53 @@ static void test_limit_of_values(void **state)
     buf_fini(&text);
 }
 
+/* Counted like all other memory, and not kept for texts that may never come again. */
+static void test_a_large_text_leaves_nothing_behind(void **state)
+{
+    int64_t before;
+    struct buf text = {0};
+
+    (void)state;
+    good(BYTES("[1]"));
+    json_rest(parser);
+    before = mem_held();
+    buf_add_char(&text, '[');
+    for (int i = 0; i < 300000; i++)
+        buf_add(&text, BYTES("1,"));
+    buf_add(&text, BYTES("1]"));
+    good(buf_bytes(&text));
+    assert_true(mem_held() - before > 12 * 600000);
+    json_rest(parser);
+    buf_fini(&text);
+    good(BYTES("[1]"));
+    assert_true(mem_held() - before < 100000);
+}
+
+static void test_over_the_memory_limit_it_is_refused(void **state)
+{
+    struct json_value root;
+    struct problem why;
+    struct buf text = {0};
+    struct bytes own;
+
+    (void)state;
+    json_rest(parser);
+    buf_add_char(&text, '"');
+    for (int i = 0; i < 100000; i++)
+        buf_add(&text, BYTES("0123456789"));
+    buf_add_char(&text, '"');
+    own = padded(buf_bytes(&text));
+    mem_limit(mem_held() + 5000000);
+    assert_int_equal(json_parse(parser, own, &root, &why), ERR_FULL);
+    assert_non_null(strstr(why.text, "no memory for a JSON text of 1000002 bytes"));
+    mem_limit(mem_held() + 20000000);
+    assert_int_equal(json_parse(parser, own, &root, &why), ERR_OK);
+    mem_limit(0);
+    json_rest(parser);
+    padded_free(own);
+    buf_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,6 +594,8 @@ int main(void)
         cmocka_unit_test(test_texts_of_many_sizes),
         cmocka_unit_test(test_array_longer_than_the_tape_counts),
         cmocka_unit_test(test_limit_of_values),
+        cmocka_unit_test(test_a_large_text_leaves_nothing_behind),
+        cmocka_unit_test(test_over_the_memory_limit_it_is_refused),
     };
 
     return cmocka_run_group_tests(tests, open_parser, close_parser);
