@@ -43,22 +43,30 @@ struct frame *frame_ref(struct frame *f)
     return f;
 }
 
-/* Whoever holds the last twin frees the rest of its row: at most one for each form. */
-void frame_unref(struct frame *f)
+/* Whoever held the last twin frees the rest of its row, at most one for each form. Apart: most
+   counts given back are not the last. */
+__attribute__((noinline)) static void free_row(struct frame *f)
 {
-    while (f) {
-        /* what other threads did with the frame comes before the free */
-        uint32_t before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
-        struct frame *twin;
+    do {
+        struct frame *twin = atomic_load_explicit(&f->twin, memory_order_relaxed);
 
-        DCHECK(before > 0);
-        if (before != 1)
-            return;
-        twin = atomic_load_explicit(&f->twin, memory_order_relaxed);
         meter_add(METER_MEM_FRAMES, -(int64_t)(sizeof(*f) + f->len));
         mem_free(f);
         f = twin;
-    }
+    } while (f && atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1);
+}
+
+void frame_unref(struct frame *f)
+{
+    uint32_t before;
+
+    if (!f)
+        return;
+    /* what other threads did with the frame comes before the free */
+    before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
+    DCHECK(before > 0);
+    if (before == 1)
+        free_row(f);
 }
 
 struct frame *frame_twin(const struct frame *f, uint8_t form)
