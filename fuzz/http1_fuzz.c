@@ -152,14 +152,17 @@ static void check_fields(const struct http1_request *r)
 
 static void check_upgrade(const struct http1_request *r)
 {
-    char accept[WS_ACCEPT_TEXT + 1], text[UPGRADE_TEXT];
+    char text[UPGRADE_TEXT_MAX];
     struct http1_bad bad = {0};
+    struct upgrade u;
 
-    if (upgrade_check(r, accept, &bad)) {
-        upgrade_write(text, accept);
+    if (upgrade_check(r, NULL, &u, &bad)) {
+        size_t len = upgrade_write(text, &u);
+
+        MUST(len <= sizeof(text));
         MUST(r->method == HTTP1_GET && !r->chunked && r->length == 0);
-        MUST(strlen(accept) == WS_ACCEPT_TEXT);
-        MUST(memmem(text, sizeof(text), accept, WS_ACCEPT_TEXT));
+        MUST(strlen(u.accept) == WS_ACCEPT_TEXT);
+        MUST(memmem(text, len, u.accept, WS_ACCEPT_TEXT));
     } else {
         MUST(bad.status == 400 || bad.status == 405 || bad.status == 426);
     }

@@ -10,14 +10,17 @@
 
 enum { REST_LISTENER, WS_LISTENER };
 
-static void fill_limits(struct api *api, const struct settings *set)
+static void fill_limits(struct api *api, const struct hub *hub)
 {
+    const struct settings *set = hub->settings;
+    int64_t memory = hub_step_bytes(hub, HUB_NO_SENDS); /* what arrives is mostly to be sent */
+
     api->rest_limits = (struct http_limits){.head = set->http,
                                             .body_bytes = set->body_bytes,
                                             .head_ms = set->head_ms,
                                             .body_ms = set->body_ms,
                                             .keep_alive_ms = set->keep_alive_ms,
-                                            .memory_bytes = set->memory_bytes};
+                                            .memory_bytes = memory};
     api->door_limits = (struct http_limits){.head = set->http,
                                             .body_bytes = set->body_bytes,
                                             .head_ms = set->handshake_ms,
@@ -26,7 +29,8 @@ static void fill_limits(struct api *api, const struct settings *set)
     api->ws = (struct ws_settings){.limits = set->ws,
                                    .ping_interval_ms = set->ping_interval_ms,
                                    .pong_wait_ms = set->pong_wait_ms,
-                                   .memory_bytes = set->memory_bytes,
+                                   .nuisances = {set->nuisances[0], set->nuisances[1]},
+                                   .memory_bytes = memory,
                                    .deflate = set->deflate};
 }
 
@@ -63,8 +67,10 @@ static void fill_urls(struct api *api, const struct settings *set)
 }
 
 /* All that depends on settings which may change while serving. */
-static void fill(struct api *api, const struct settings *set)
+static void fill(struct api *api, const struct hub *hub)
 {
+    const struct settings *set = hub->settings;
+
     if (api->json_depth != set->json_depth) {
         json_free(api->json);
         api->json = json_new(set->json_depth);
@@ -72,13 +78,13 @@ static void fill(struct api *api, const struct settings *set)
     }
     json_limit_values(api->json, set->json_values);
     api->reader = (struct body_reader){&api->arena, &set->body, &api->why};
-    fill_limits(api, set);
+    fill_limits(api, hub);
     fill_urls(api, set);
 }
 
 void api_reload(struct shard *s)
 {
-    fill(api_of(s), s->hub->settings);
+    fill(api_of(s), s->hub);
 }
 
 enum err api_open(struct shard *s, int rest_fd, int ws_fd)
@@ -91,7 +97,7 @@ enum err api_open(struct shard *s, int rest_fd, int ws_fd)
     api->tokens = tokens_new(&set->key);
     arena_init(&api->arena);
     api->ws_port = sock_port(ws_fd);
-    fill(api, set);
+    fill(api, s->hub);
     api->pong = ws_frame(FRAME_ANSWER, WS_TEXT, BYTES("PONG"), (struct bytes){0});
     api->rest_listener.fd = -1;
     api->ws_listener.fd = -1;

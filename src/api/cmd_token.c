@@ -41,6 +41,8 @@ void cmd_token(struct cmd *c)
     struct identity who = client_identity(c->from->client);
     struct buf *token = &c->api->token;
 
+    if (c->said.grammar == GRAMMAR_V2 && cmd_is_refused(c)) /* its answer would be remembered */
+        return;
     token->len = 0;
     if (token_issue(c->api->tokens, &who, clock_wall_ms() / 1000, set->token_life_s, &s->rand,
                     token))

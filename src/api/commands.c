@@ -57,19 +57,27 @@ static bool is_ever_answered(const struct cmd *c)
            c->said.kind != COMMAND_PING;
 }
 
-void cmd_failed(struct cmd *c, struct bytes why)
+static void fail(struct cmd *c, struct bytes why)
 {
     meter_add(METER_COMMANDS_BAD, 1);
     if (is_ever_answered(c))
         cmd_push(c, cmd_error(c, why));
 }
 
+void cmd_failed(struct cmd *c, struct bytes why)
+{
+    if (ws_tolerate(&c->from->ws, WS_BAD_COMMANDS))
+        fail(c, why);
+    else
+        meter_add(METER_COMMANDS_BAD, 1);
+}
+
 bool cmd_is_refused(struct cmd *c)
 {
-    if (!hub_is_full(c->shard->hub))
+    if (!hub_is_at(c->shard->hub, HUB_NO_SENDS))
         return false;
     meter_add(METER_REFUSED_MEMORY, 1);
-    cmd_failed(c, BYTES("the server's memory budget is used up"));
+    fail(c, BYTES("the server's memory budget is used up")); /* not its fault */
     return true;
 }
 
@@ -82,7 +90,8 @@ uint64_t cmd_order_key(const struct cmd *c)
 
 static void pong(struct cmd *c)
 {
-    cmd_push(c, frame_ref(c->api->pong));
+    if (ws_tolerate(&c->from->ws, WS_PINGS))
+        cmd_push(c, frame_ref(c->api->pong));
 }
 
 static void unknown(struct cmd *c)
@@ -170,6 +179,18 @@ static void dispatch(struct cmd *c)
         once(c);
 }
 
+static void unanswerable(struct cmd *c)
+{
+    meter_add(METER_COMMANDS_BAD, 1);
+    (void)!ws_tolerate(&c->from->ws, WS_BAD_COMMANDS);
+}
+
+static void no_memory(struct cmd *c, struct bytes why)
+{
+    meter_add(METER_REFUSED_MEMORY, 1);
+    fail(c, why);
+}
+
 void commands_on_text(struct shard *s, struct session *from, struct bytes text)
 {
     struct api *api = api_of(s);
@@ -181,7 +202,9 @@ void commands_on_text(struct shard *s, struct session *from, struct bytes text)
     e = command_read(api->json, text, s->hub->settings->body.id_bytes, &c.said, &why);
     /* Of an id that is too long there is no whole one to answer to. */
     if (e == ERR_TOO_BIG || (c.said.grammar == GRAMMAR_NONE && c.said.kind != COMMAND_PING))
-        meter_add(METER_COMMANDS_BAD, 1);
+        unanswerable(&c);
+    else if (e == ERR_FULL)
+        no_memory(&c, bytes_text(why.text));
     else if (e)
         cmd_failed(&c, bytes_text(why.text));
     else

@@ -5,63 +5,7 @@
 #include "api/http_reply.h"
 #include "api/rest.h"
 #include "base/meter.h"
-#include "flow/frame.h"
-#include "net/sock.h"
-
-/* Refused connections that may linger at once on one shard; past it they are cut. */
-enum { TURNED_AWAY_MAX = 64 };
-
-static const char full_answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                                  "Access-Control-Allow-Origin: *\r\n"
-                                  "Retry-After: 1\r\n"
-                                  "Connection: close\r\n"
-                                  "Content-Length: 0\r\n"
-                                  "\r\n";
-
-static void ignore_bytes(struct conn *c, char *at, size_t len)
-{
-    (void)c;
-    (void)at;
-    (void)len;
-}
-
-static void ignore_timer(struct conn *c)
-{
-    conn_close(c, CONN_END_OURS);
-}
-
-static void turned_away_closed(struct conn *c)
-{
-    struct api *api = c->user;
-
-    api->turned_away--;
-}
-
-static const struct conn_ops turned_away_ops = {
-    .on_bytes = ignore_bytes, .on_timer = ignore_timer, .on_closed = turned_away_closed};
-
-/* Over the limit of connections: the peer is told so, in few bytes, and the socket ends. */
-static void turn_away(struct api *api, int fd)
-{
-    struct net *n = &api->shard->net;
-    struct frame *f;
-    struct conn *c;
-
-    meter_add(METER_REFUSED_SOCKETS, 1);
-    meter_add(METER_HTTP_5XX, 1);
-    if (api->turned_away >= TURNED_AWAY_MAX) {
-        sock_close(fd);
-        return;
-    }
-    if (conn_open(n, fd, &turned_away_ops, api, &c))
-        return;
-    api->turned_away++;
-    f = frame_new(FRAME_ANSWER, sizeof(full_answer) - 1);
-    memcpy(f->at, full_answer, f->len);
-    conn_push_last(c, f);
-    frame_unref(f);
-    conn_finish(c);
-}
+#include "net/turn_away.h"
 
 void http_server_on_accept(struct listener *l, int fd)
 {
@@ -70,7 +14,8 @@ void http_server_on_accept(struct listener *l, int fd)
     struct http_conn *h;
 
     if (!gate_enter(&s->hub->http_conns)) {
-        turn_away(api, fd);
+        meter_add(METER_REFUSED_SOCKETS, 1);
+        turn_away(&s->net, fd, &api->turned_away);
         return;
     }
     if (http_open(&s->net, fd, &api->rest_limits, &api->rest, 0, &h)) {

@@ -8,9 +8,9 @@
 
 bool open_is_possible(struct shard *s, const char **why)
 {
-    if (hub_is_full(s->hub)) {
+    if (hub_is_at(s->hub, HUB_NO_CONNECTIONS)) {
         meter_add(METER_REFUSED_MEMORY, 1);
-        *why = "the memory budget (pushca.limits.memory-bytes) is used up";
+        *why = "most of the memory budget (pushca.limits.memory-bytes) is used up";
         return false;
     }
     if (gate_is_full(&s->hub->sockets)) {

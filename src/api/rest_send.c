@@ -9,7 +9,7 @@
 
 bool rest_is_refused(struct request *q)
 {
-    if (!hub_is_full(q->shard->hub))
+    if (!hub_is_at(q->shard->hub, HUB_NO_SENDS))
         return false;
     meter_add(METER_REFUSED_MEMORY, 1);
     http_reply_error(q->conn, q->head->path, 429,

@@ -67,7 +67,7 @@ static void answer(struct handshake *k, struct bytes json)
     struct frame *f;
 
     buf_fini(&unread);
-    meter_add(METER_CONNS_WS, -1);
+    ws_server_left(s);
     k->upgrade.deflate = (struct deflate_terms){0};
     ws_take(&v->ws, c, &k->upgrade, &api_of(s)->visitor, &s->rand);
     ws_server_opened(s);

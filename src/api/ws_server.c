@@ -10,6 +10,7 @@
 #include "base/meter.h"
 #include "hub/session.h"
 #include "net/sock.h"
+#include "net/turn_away.h"
 #include "wire/token.h"
 
 /* ---- a client's socket, on its home shard ---- */
@@ -25,6 +26,12 @@ void ws_server_closed(struct shard *s)
 {
     meter_add(METER_SOCKETS, -1);
     gate_leave(&s->hub->sockets);
+}
+
+void ws_server_left(struct shard *s)
+{
+    meter_add(METER_CONNS_WS, -1);
+    gate_leave(&s->hub->handshakes);
 }
 
 static void client_said(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload)
@@ -137,7 +144,7 @@ static void send_home(struct handshake *k, const struct identity *who)
     uint64_t hash = identity_hash(&k->shard->hub->key, who);
     const struct shard *home = hub_home(k->shard->hub, hash);
 
-    meter_add(METER_CONNS_WS, -1);
+    ws_server_left(k->shard);
     if (home == k->shard)
         stay(k, who, hash);
     else
@@ -170,9 +177,10 @@ bool ws_server_admit(struct handshake *k)
         ws_server_refuse(k, 503, "the server is going down");
         return false;
     }
-    if (hub_is_full(hub)) {
+    if (hub_is_at(hub, HUB_NO_CONNECTIONS)) {
         meter_add(METER_REFUSED_MEMORY, 1);
-        ws_server_refuse(k, 503, "the memory budget (pushca.limits.memory-bytes) is used up");
+        ws_server_refuse(k, 503,
+                         "most of the memory budget (pushca.limits.memory-bytes) is used up");
         return false;
     }
     if (!gate_enter(&hub->sockets)) {
@@ -287,8 +295,7 @@ static void on_error(struct http_conn *h, const struct http1_request *r, int sta
 
 static void on_closed(struct http_conn *h)
 {
-    (void)h;
-    meter_add(METER_CONNS_WS, -1);
+    ws_server_left(h->handler->context);
 }
 
 void ws_server_init(struct api *api)
@@ -308,7 +315,14 @@ void ws_server_on_accept(struct listener *l, int fd)
     struct api *api = api_of(s);
     struct http_conn *h;
 
-    if (http_open(&s->net, fd, &api->door_limits, &api->door, s->hub->settings->handshake_ms, &h))
+    if (!gate_enter(&s->hub->handshakes)) {
+        meter_add(METER_REFUSED_HANDSHAKES, 1);
+        turn_away(&s->net, fd, &api->turned_away);
         return;
+    }
+    if (http_open(&s->net, fd, &api->door_limits, &api->door, s->hub->settings->handshake_ms, &h)) {
+        gate_leave(&s->hub->handshakes);
+        return;
+    }
     meter_add(METER_CONNS_WS, 1);
 }

@@ -60,6 +60,8 @@ void config_defaults_fill(struct settings *s, const struct config_machine *m, st
         s->sockets = most(1, m->files - reserve);
     if (!s->http_conns)
         s->http_conns = reserve > own + HTTP_MIN ? reserve - own : HTTP_MIN;
+    if (!s->handshakes)
+        s->handshakes = s->http_conns;
     if (!s->memory_bytes)
         s->memory_bytes = memory > MEMORY_MIN ? memory : MEMORY_MIN;
     if (!s->instance_id)

@@ -58,6 +58,7 @@ void reload_publish(struct hub *h, const struct settings *settings)
     atomic_store(&h->settings, settings);
     atomic_store(&h->sockets.limit, settings->sockets);
     atomic_store(&h->http_conns.limit, settings->http_conns);
+    atomic_store(&h->handshakes.limit, settings->handshakes);
     log_setup(settings->log_level, settings->log_format);
     atomic_store(&h->reloaded, 0);
     hub_tell(h, NOTE_RELOAD);

@@ -8,6 +8,7 @@
 #include "hub/ask.h"
 #include "hub/delivery.h"
 #include "hub/fanout.h"
+#include "hub/shed.h"
 
 static bool on_ready(void *shard, uint64_t tag, uint32_t events)
 {
@@ -38,6 +39,7 @@ void wire(struct hub *h)
     h->on_note[NOTE_PICK] = fanout_on_pick;
     h->on_note[NOTE_RELOAD] = reload_on_note;
     h->on_note[NOTE_ALIVE] = supervisor_on_note;
+    h->on_note[NOTE_SHED] = shed_on_note;
     h->on_note[NOTE_DRAIN] = drain_on_note;
     h->on_ready = on_ready;
     h->on_late = on_late;

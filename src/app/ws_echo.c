@@ -192,8 +192,12 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     e->http = (struct http_limits){set->http,    set->body_bytes,    set->head_ms,
                                    set->body_ms, set->keep_alive_ms, set->memory_bytes};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
-    e->ws = (struct ws_settings){set->ws, ping_interval_ms(o, set), set->pong_wait_ms,
-                                 set->memory_bytes, set->deflate};
+    e->ws = (struct ws_settings){.limits = set->ws,
+                                 .ping_interval_ms = ping_interval_ms(o, set),
+                                 .pong_wait_ms = set->pong_wait_ms,
+                                 .memory_bytes = set->memory_bytes,
+                                 .deflate = set->deflate,
+                                 .nuisances = {set->nuisances[0], set->nuisances[1]}};
     e->ws_ops = (struct ws_ops){&e->ws, ws_on_message, ws_on_closed};
     rand_init(&e->rand);
     err = sock_listen(o->address ? o->address : set->address, o->port, false, &fd);

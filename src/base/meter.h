@@ -46,6 +46,8 @@ enum meter {
     METER_DROPPED_CLOSED,     /* counter, copies queued on a socket that closed */
     METER_CLOSED_SLOW,        /* counter, sockets closed 1013: queue over its limit */
     METER_CLOSED_STALLED,     /* counter, sockets closed 1013: no write progress */
+    METER_CLOSED_MEMORY,      /* counter, sockets closed 1013: they held most, memory was short */
+    METER_CLOSED_FLOOD,       /* counter, sockets closed 1008: pings or bad commands, too many */
     METER_CLOSED_SILENT,      /* counter, sockets closed: no pong */
     METER_CLOSED_PROTOCOL,    /* counter, sockets closed for a protocol violation */
     METER_REPEATS,            /* counter, repeated commands answered from memory */
@@ -55,6 +57,7 @@ enum meter {
     METER_DEFLATED,           /* counter, messages compressed, each once for all its receivers */
     METER_INFLATED,           /* counter, compressed messages that came in */
     METER_DEFLATE_SAVED,      /* counter, bytes that compression kept out of output queues */
+    METER_REFUSED_HANDSHAKES, /* counter, refused over the limit of connections before theirs */
     METERS,
 };
 

@@ -24,6 +24,7 @@ enum note_kind {
     NOTE_PICK,    /* filter's home -> shard: deliver to the rank-th match               */
     NOTE_RELOAD,  /* main -> all: there are new settings; counted when done             */
     NOTE_ALIVE,   /* main -> all: do you turn? Counted when done                        */
+    NOTE_SHED,    /* any -> shard: the memory budget is used up; close who holds most   */
     NOTE_DRAIN,   /* main -> all: end politely                                          */
     NOTE_KINDS,
 };

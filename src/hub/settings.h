@@ -40,6 +40,9 @@ struct settings {
     uint32_t http_conns;        /* pushca.limits.http-connections; default from the file limit */
     size_t inbox_bytes;         /* pushca.limits.inbox-bytes, default 8 MiB per shard */
     int64_t memory_bytes;       /* pushca.limits.memory-bytes; default 3/4 of machine or cgroup */
+    uint32_t memory_percent[3]; /* of it, by enum hub_step: pushca.limits.memory-connections-percent
+                                   85, memory-sends-percent 92, memory-readers-percent 100 */
+    uint32_t handshakes;        /* pushca.limits.handshakes; default http_conns */
     int64_t ping_interval_ms;   /* pushca.pusher.ping-interval-ms, default 25000, at least 1000 */
     int64_t pong_wait_ms;       /* pushca.pusher.pong-wait-ms, default 10000, at least 1000 */
     int64_t handshake_ms;       /* pushca.limits.handshake-ms, default 10000 */
@@ -55,6 +58,8 @@ struct settings {
     struct http1_limits http;   /* pushca.limits.request-line-bytes 8192, head-bytes 16384,
                                    head-fields 100 */
     struct ws_limits ws;        /* pushca.limits.message-bytes 8 MiB, empty-fragments 64 */
+    uint16_t nuisances[2];      /* in a second, by enum ws_nuisance: pushca.limits.pings 10000,
+                                   bad-commands 10000 */
     struct body_limits body;    /* pushca.limits.dimension-bytes 256, exclude-entries 1000,
                                    id-bytes 256, envelopes 1000, pool-size 100 */
     struct net_limits net;      /* pushca.limits.queue-bytes 1 MiB, soft-queue-bytes 64 KiB,

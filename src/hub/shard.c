@@ -15,9 +15,21 @@ struct shard *hub_home(struct hub *h, uint64_t identity_hash)
     return h->shards[identity_hash % h->count];
 }
 
-bool hub_is_full(const struct hub *h)
+int64_t hub_step_bytes(const struct hub *h, enum hub_step step)
 {
-    return mem_held() > h->settings->memory_bytes;
+    const uint32_t *of = h->settings->memory_percent;
+    uint32_t percent = of[HUB_NO_READERS];
+
+    if (step < HUB_NO_READERS && of[HUB_NO_SENDS] < percent)
+        percent = of[HUB_NO_SENDS];
+    if (step < HUB_NO_SENDS && of[HUB_NO_CONNECTIONS] < percent)
+        percent = of[HUB_NO_CONNECTIONS];
+    return h->settings->memory_bytes / 100 * percent;
+}
+
+bool hub_is_at(const struct hub *h, enum hub_step step)
+{
+    return mem_held() > hub_step_bytes(h, step);
 }
 
 /* ---- notes ---- */
@@ -91,6 +103,7 @@ static void on_post(void *owner)
     struct shard *s = owner;
     uint32_t i;
 
+    shed_look(s);
     for (i = 0; i < s->hub->count; i++) {
         struct outbox *o = &s->staged[i];
 
@@ -151,6 +164,7 @@ static enum err shard_open(struct shard *s)
     net_init(&s->net, &s->loop, &s->hub->settings->net);
     index_init(&s->index, &s->hub->key);
     repeats_init(&s->repeats);
+    shed_init(&s->shed);
     rand_init(&s->rand);
     map_init(&s->asks);
     map_init(&s->deliveries);
@@ -181,6 +195,7 @@ static void index_close(struct shard *s)
 
 static void shard_close(struct shard *s)
 {
+    shed_fini(&s->shed);
     net_fini(&s->net);
     ask_drop_all(s);
     delivery_forget_all(s);
@@ -205,6 +220,7 @@ enum err hub_open(struct hub *h, const struct settings *settings)
     mem_limit(settings->memory_bytes);
     h->sockets.limit = settings->sockets;
     h->http_conns.limit = settings->http_conns;
+    h->handshakes.limit = settings->handshakes;
     h->started_wall_ms = clock_wall_ms();
     h->started_mono_ms = clock_mono_ms();
     h->shards = mem_zero(settings->shards * sizeof(struct shard *));

@@ -21,6 +21,7 @@
 #include "hub/note.h"
 #include "hub/repeats.h"
 #include "hub/settings.h"
+#include "hub/shed.h"
 #include "net/conn.h"
 
 struct drain;
@@ -41,7 +42,7 @@ struct hub {
     struct shard **shards;
     uint32_t count;
     struct hash_key key; /* of this process */
-    struct gate sockets, http_conns;
+    struct gate sockets, http_conns, handshakes;
     note_handler *on_note[NOTE_KINDS]; /* filled once, in app/start.c; null: not expected */
     bool (*on_ready)(void *shard, uint64_t tag, uint32_t events); /* READ: conns; as loop_hooks */
     void (*on_late)(void *shard, uint64_t tag, uint32_t events);  /* LATE: listeners, too */
@@ -61,6 +62,7 @@ struct shard {
     struct inbox inbox;
     struct index index;
     struct repeats repeats;
+    struct shed shed;
     struct rand rand;
     struct map asks;       /* ask.name -> struct ask */
     struct map deliveries; /* message id -> struct delivery */
@@ -85,8 +87,12 @@ void hub_close(struct hub *h);
 /* The shard where everything of this identity lives. */
 struct shard *hub_home(struct hub *h, uint64_t identity_hash);
 
-/* Over the memory budget: new work is refused. */
-bool hub_is_full(const struct hub *h);
+/* What the memory held forbids; each step includes those before it. */
+enum hub_step { HUB_NO_CONNECTIONS, HUB_NO_SENDS, HUB_NO_READERS };
+
+/* How much memory may be held before that step is taken: with the next one at the latest. */
+int64_t hub_step_bytes(const struct hub *h, enum hub_step step);
+bool hub_is_at(const struct hub *h, enum hub_step step);
 
 static inline int64_t shard_now(const struct shard *s)
 {

@@ -9,7 +9,6 @@
 #include "wire/deflater.h"
 
 enum {
-    BLOCK_CONNS = 64,        /* conns of one slab */
     WRITE_BUDGET = 1024,     /* sockets written in one turn */
     BULK_LEAST = 16,         /* of bulk, beside others: so many, or half of what those are */
     BULK_MOST = 128,         /* of bulk, alone */
@@ -55,21 +54,21 @@ void net_fini(struct net *n)
 
 static struct conn *slot_at(struct net *n, uint32_t slot)
 {
-    struct conn *block = n->blocks.at[slot / BLOCK_CONNS];
+    struct conn *block = n->blocks.at[slot / NET_BLOCK_CONNS];
 
-    return &block[slot % BLOCK_CONNS];
+    return &block[slot % NET_BLOCK_CONNS];
 }
 
 static void add_block(struct net *n)
 {
     int64_t before = mem_balance();
-    struct conn *block = mem_zero(BLOCK_CONNS * sizeof(*block));
+    struct conn *block = mem_zero(NET_BLOCK_CONNS * sizeof(*block));
     uint32_t i;
 
     vec_push(&n->blocks, block);
     mem_book(METER_MEM_CONNECTIONS, before);
-    for (i = 0; i < BLOCK_CONNS; i++) {
-        block[i].slot = (n->blocks.len - 1) * BLOCK_CONNS + i;
+    for (i = 0; i < NET_BLOCK_CONNS; i++) {
+        block[i].slot = (n->blocks.len - 1) * NET_BLOCK_CONNS + i;
         block[i].gen = 1;
         list_push_back(&n->free, &block[i].link);
     }
@@ -84,7 +83,7 @@ static struct conn *find(struct net *n, uint32_t slot, uint32_t gen)
 {
     struct conn *c;
 
-    if (slot / BLOCK_CONNS >= n->blocks.len)
+    if (slot / NET_BLOCK_CONNS >= n->blocks.len)
         return NULL;
     c = slot_at(n, slot);
     return c->gen == gen && c->state != CONN_FREE ? c : NULL;
@@ -134,7 +133,7 @@ struct conn *conn_find(struct net *n, struct conn_id id)
 
 struct conn *net_next(struct net *n, uint32_t *cursor)
 {
-    while (*cursor < n->blocks.len * BLOCK_CONNS) {
+    while (*cursor < n->blocks.len * NET_BLOCK_CONNS) {
         struct conn *c = slot_at(n, (*cursor)++);
 
         if (c->state != CONN_FREE && c->state != CONN_DEAD)

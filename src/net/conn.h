@@ -27,7 +27,7 @@ struct conn;
 struct frame;
 
 /* Bytes of one read; that many and NET_READ_PADDING more are readable behind `at`. */
-enum { NET_READ_BYTES = 64 * 1024, NET_READ_PADDING = 64 };
+enum { NET_READ_BYTES = 64 * 1024, NET_READ_PADDING = 64, NET_BLOCK_CONNS = 64 };
 
 struct conn_id {
     uint32_t slot, gen; /* gen 0 names nobody */
@@ -54,7 +54,7 @@ struct conn {
     const struct conn_ops *ops;
     void *user;
     uint32_t slot, gen;
-    /* private to conn.c */
+    /* private to conn.c and heavy.c */
     int fd;
     uint8_t state, end;
     bool in_off, paused, out_on, eof, in_bulk;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "base/meter.h"
 #include "net/sock.h"
+#include "net/turn_away.h"
 
 enum { ACCEPTS_A_TURN = 16, REST_MS = 100, LAST_TURNS = 64 };
 
@@ -71,9 +72,9 @@ static void rest(struct listener *l)
 }
 
 /* Out of descriptors: the peer at the head of the queue is let in and out through the spare one,
-   so that it hears of it and the queue does not stand still. Another thread may be quicker to take
+   so that it reads a 503 and the queue does not stand still. Another thread may be quicker to take
    the descriptor that is free for this moment. */
-static void turn_away(struct listener *l)
+static void let_through(struct listener *l)
 {
     bool told;
     int fd;
@@ -82,7 +83,7 @@ static void turn_away(struct listener *l)
     sock_close(l->spare_fd);
     told = sock_accept(l->fd, &fd) == ERR_OK;
     if (told)
-        sock_close(fd);
+        turn_away_now(l->net, fd);
     l->spare_fd = open_spare();
     if (!told || l->spare_fd < 0)
         rest(l);
@@ -99,7 +100,7 @@ static bool accept_some(struct listener *l)
         if (e == ERR_OK)
             l->on_accept(l, fd);
         else if (e == ERR_FULL)
-            turn_away(l);
+            let_through(l);
         if (e != ERR_OK && e != ERR_GONE)
             return false;
     }

@@ -8,6 +8,8 @@
 /* So far apart are the moments for pings, and there are at least so many in an interval. */
 enum { PING_APART_MS = 100, PING_MOMENTS = 200 };
 
+enum { SECOND_MS = 1000 };
+
 static void on_bytes(struct conn *c, char *at, size_t len);
 static void on_timer(struct conn *c);
 static void on_stalled(struct conn *c);
@@ -101,6 +103,53 @@ void ws_close(struct ws_conn *w, uint16_t code, struct bytes reason, bool now)
     conn_arm(w->conn, now_ms(w) + w->conn->net->limits->close_wait_ms);
 }
 
+bool ws_tolerate(struct ws_conn *w, enum ws_nuisance kind)
+{
+    static const char *const whys[] = {[WS_PINGS] = "too many pings in a second",
+                                       [WS_BAD_COMMANDS] = "too many bad commands in a second"};
+    uint16_t second = (uint16_t)(now_ms(w) / SECOND_MS), most = w->ops->settings->nuisances[kind];
+
+    if (most == 0)
+        return true;
+    if (w->second != second) {
+        w->second = second;
+        memset(w->nuisances, 0, sizeof(w->nuisances));
+    }
+    if (w->nuisances[kind] < most) {
+        w->nuisances[kind]++;
+        return true;
+    }
+    if (!w->closing) {
+        meter_add(METER_CLOSED_FLOOD, 1);
+        push_close(w, close_frame(WS_CLOSE_POLICY, bytes_text(whys[kind])), false);
+    }
+    conn_finish(w->conn);
+    return false;
+}
+
+/* What an unfinished message holds; there will be no more of it. */
+static void forget_input(struct ws_conn *w)
+{
+    struct ws_deflate *d = ws_deflate_of(w);
+
+    ws_reader_fini(&w->reader);
+    ws_reader_init(&w->reader);
+    ws_deflate_free(d);
+}
+
+/* The same outside of read_messages, which counts for itself. */
+static void forget_counted_input(struct ws_conn *w)
+{
+    meter_add(METER_MEM_INPUT, -(int64_t)ws_reader_held(&w->reader));
+    forget_input(w);
+}
+
+void ws_shed(struct ws_conn *w)
+{
+    forget_counted_input(w);
+    give_up(w, METER_CLOSED_MEMORY);
+}
+
 struct ws_conn *ws_of(struct conn *c)
 {
     return c->ops == &ops_of_ws ? c->user : NULL;
@@ -133,21 +182,13 @@ static void on_message(struct ws_conn *w, const struct ws_message *m)
         conn_finish(w->conn);
     } else if (w->closing) {
         return; /* said after our Close, or on the way when we sent it: nobody listens any more */
+    } else if ((m->opcode == WS_PING || m->opcode == WS_PONG) && !ws_tolerate(w, WS_PINGS)) {
+        return;
     } else if (m->opcode == WS_PING) {
         pong(w, m->payload);
     } else if (m->opcode != WS_PONG) {
         w->ops->on_message(w, m->opcode, m->payload);
     }
-}
-
-/* What an unfinished message holds; there will be no more of it. */
-static void forget_input(struct ws_conn *w)
-{
-    struct ws_deflate *d = ws_deflate_of(w);
-
-    ws_reader_fini(&w->reader);
-    ws_reader_init(&w->reader);
-    ws_deflate_free(d);
 }
 
 /* The reader lost its place: say why, and hear no more. */
@@ -308,8 +349,7 @@ static void on_closed(struct conn *c)
 {
     struct ws_conn *w = c->user;
 
-    meter_add(METER_MEM_INPUT, -(int64_t)ws_reader_held(&w->reader));
-    forget_input(w);
+    forget_counted_input(w);
     w->ops->on_closed(w);
 }
 

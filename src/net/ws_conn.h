@@ -19,11 +19,19 @@
 
 struct ws_conn;
 
+/* What a peer may say now and then, and what costs too much when it says nothing else. */
+enum ws_nuisance {
+    WS_PINGS,        /* pings and pongs, and what the protocol above has in their place */
+    WS_BAD_COMMANDS, /* what the protocol above could not make sense of */
+    WS_NUISANCES,
+};
+
 struct ws_settings {
     struct ws_limits limits;
     int64_t ping_interval_ms, pong_wait_ms; /* interval 0: no pings */
     int64_t memory_bytes; /* of the process; over it long incomplete messages end in 1013. 0: any */
     struct deflate_settings deflate;
+    uint16_t nuisances[WS_NUISANCES]; /* of a kind in one second; over it close 1008. 0: any */
 };
 
 /* A kind of WebSocket. */
@@ -39,7 +47,8 @@ struct ws_conn {
     const struct ws_ops *ops;
     /* private to ws_conn.c */
     struct ws_reader reader;
-    bool closing, awaiting_pong; /* a pong, or any other sign of life */
+    bool closing, awaiting_pong;              /* a pong, or any other sign of life */
+    uint16_t second, nuisances[WS_NUISANCES]; /* how many came in that second */
 };
 
 /* Takes fd, answers 101 with what was agreed. rand spreads the first ping.
@@ -76,6 +85,13 @@ static inline bool ws_is_in_doubt(const struct ws_conn *w)
 
 /* Starts the close handshake; what was not begun is dropped when `now`, else flushed first. */
 void ws_close(struct ws_conn *w, uint16_t code, struct bytes reason, bool now);
+
+/* Counts one more of them. False: over its limit, and closed 1008. */
+MUST_USE bool ws_tolerate(struct ws_conn *w, enum ws_nuisance kind);
+
+/* Of an open one that holds more than others while memory is short: closed 1013, and what it holds
+   is given back, but for a message that was begun. */
+void ws_shed(struct ws_conn *w);
 
 /* The ws_conn behind a conn, or null when it speaks something else. */
 struct ws_conn *ws_of(struct conn *c);

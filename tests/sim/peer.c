@@ -460,6 +460,10 @@ int64_t peer_meter(const char *name)
         {"closed-stalled", METER_CLOSED_STALLED},
         {"closed-silent", METER_CLOSED_SILENT},
         {"repeats", METER_REPEATS},
+        {"closed-memory", METER_CLOSED_MEMORY},
+        {"closed-flood", METER_CLOSED_FLOOD},
+        {"bad-commands", METER_COMMANDS_BAD},
+        {"refused-memory", METER_REFUSED_MEMORY},
     };
     size_t i;
 

@@ -45,7 +45,6 @@ void sim_start(void)
 {
     uint32_t i;
 
-    parse_once();
     sim.config = sim_load();
     wire(&sim.hub);
     if (hub_open(&sim.hub, config_settings(sim.config)))
@@ -58,6 +57,7 @@ void sim_start(void)
         if (api_open(sim.hub.shards[i], sim.rest_fd[i], sim.ws_fd[i]))
             sim_fail("api_open failed");
     }
+    parse_once();
     sim.started = true;
 }
 

@@ -38,6 +38,7 @@ static void sockets_leave_a_reserve(void **state)
 
         assert_int_equal(s.sockets, table[i].sockets);
         assert_int_equal(s.http_conns, table[i].http);
+        assert_int_equal(s.handshakes, table[i].http);
     }
 }
 
@@ -64,6 +65,7 @@ static void given_values_stay(void **state)
     struct settings s = filled((struct settings){.shards = 3,
                                                  .sockets = 500,
                                                  .http_conns = 7,
+                                                 .handshakes = 8,
                                                  .memory_bytes = 99,
                                                  .net.soft_queue_bytes = 5},
                                1024, 8, 1000 * MIB);
@@ -72,6 +74,7 @@ static void given_values_stay(void **state)
     assert_int_equal(s.shards, 3);
     assert_int_equal(s.sockets, 500);
     assert_int_equal(s.http_conns, 7);
+    assert_int_equal(s.handshakes, 8);
     assert_int_equal(s.memory_bytes, 99);
     assert_int_equal(s.net.soft_queue_bytes, 5);
     assert_string_equal(s.instance_id, "node");

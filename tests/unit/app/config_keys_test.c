@@ -1,6 +1,8 @@
 #include "unit/app/load.h"
 
 #include "app/config_schema.h"
+#include "hub/shard.h"
+#include "net/ws_conn.h"
 
 /* What the settings say of each key, without help from the table of keys. */
 #define NUMBER(name, expression)                                                                   \
@@ -27,6 +29,12 @@ NUMBER(sockets, s->sockets)
 NUMBER(http_conns, s->http_conns)
 NUMBER(inbox_bytes, s->inbox_bytes)
 NUMBER(memory_bytes, s->memory_bytes)
+NUMBER(memory_connections, s->memory_percent[HUB_NO_CONNECTIONS])
+NUMBER(memory_sends, s->memory_percent[HUB_NO_SENDS])
+NUMBER(memory_readers, s->memory_percent[HUB_NO_READERS])
+NUMBER(handshakes, s->handshakes)
+NUMBER(pings, s->nuisances[WS_PINGS])
+NUMBER(bad_commands, s->nuisances[WS_BAD_COMMANDS])
 NUMBER(ping_interval_ms, s->ping_interval_ms)
 NUMBER(pong_wait_ms, s->pong_wait_ms)
 NUMBER(handshake_ms, s->handshake_ms)
@@ -100,6 +108,12 @@ static const struct number numbers[] = {
     {"pushca.drain-window-ms", drain_window_ms, MACHINE, 1, 600000},
     {"pushca.drain-delay-ms", drain_delay_ms, 0, 0, 600000},
     {"pushca.limits.memory-bytes", memory_bytes, MACHINE, 64 << 20, INT64_C(1) << 50},
+    {"pushca.limits.memory-connections-percent", memory_connections, 85, 1, 100},
+    {"pushca.limits.memory-sends-percent", memory_sends, 92, 1, 100},
+    {"pushca.limits.memory-readers-percent", memory_readers, 100, 1, 100},
+    {"pushca.limits.handshakes", handshakes, MACHINE, 1, SOCKETS},
+    {"pushca.limits.pings", pings, 10000, 0, 65000},
+    {"pushca.limits.bad-commands", bad_commands, 10000, 0, 65000},
     {"pushca.limits.http-connections", http_conns, MACHINE, 1, SOCKETS},
     {"pushca.limits.handshake-ms", handshake_ms, 10000, 100, DAY},
     {"pushca.limits.head-arrival-ms", head_ms, 10000, 100, DAY},

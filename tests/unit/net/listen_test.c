@@ -129,6 +129,45 @@ static void without_descriptors_accepting_rests(void **state)
     world_close(&w);
 }
 
+/* The last descriptor but one is the peer's, the spare one lets it in and out. */
+static void without_descriptors_the_peer_reads_503(void **state)
+{
+    static const char wanted[] = "HTTP/1.1 503 Service Unavailable\r\n";
+    int fd, accepted = 0, peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), at = 0, got;
+    int64_t refused = meter_sum(METER_REFUSED_SOCKETS);
+    struct rlimit before, none;
+    struct listener l;
+    struct world w;
+    char heard[512];
+
+    (void)state;
+    world_open(&w);
+    assert_int_equal(sock_listen("127.0.0.1", 0, false, &fd), ERR_OK);
+    assert_int_equal(listener_open(&l, &w.net, fd, 0, take, &accepted), ERR_OK);
+    assert_int_equal(connect_to(peer, sock_port(fd)), 0);
+    assert_int_equal(send(peer, "GET / HTTP/1.1\r\n", 16, 0), 16);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){(rlim_t)l.spare_fd + 1, before.rlim_max};
+    for (got = dup(peer); got >= 0 && got < l.spare_fd; got = dup(peer)) {
+    } /* every number below the spare one is taken */
+    if (got >= 0)
+        close(got);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    listener_on_ready(&l);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(accepted, 0);
+    assert_true(l.spare_fd >= 0);
+    assert_int_equal(meter_sum(METER_REFUSED_SOCKETS) - refused, 1);
+    while ((got = (int)recv(peer, heard + at, sizeof(heard) - 1 - (size_t)at, 0)) > 0)
+        at += got;
+    assert_int_equal(got, 0); /* an end and no reset */
+    heard[at] = '\0';
+    assert_memory_equal(heard, wanted, sizeof(wanted) - 1);
+    listener_close(&l);
+    close(peer);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +175,7 @@ int main(void)
         cmocka_unit_test(what_is_accepted_inherits_the_options),
         cmocka_unit_test(what_cannot_be_watched_is_refused_and_closed),
         cmocka_unit_test(without_descriptors_accepting_rests),
+        cmocka_unit_test(without_descriptors_the_peer_reads_503),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
