@@ -314,83 +314,6 @@ static void messages_are_limited(void **state)
     }
 }
 
-static void what_has_arrived_of_a_message_is_counted(void **state)
-{
-    struct buf long_text = {0};
-    struct site s;
-
-    (void)state;
-    site_open(&s);
-    site_connect(&s, 0);
-    memset(buf_reserve(&long_text, 100000), 'l', 100000);
-    long_text.len = 100000;
-    say(&s, WS_TEXT, buf_bytes(&long_text));
-    world_until(&s.w, meter_sum(METER_MEM_INPUT) >= 100000);
-    assert_true(meter_sum(METER_MEM_INPUT) < 300000);
-    say(&s, FIN | WS_CONTINUATION, BYTES("the end"));
-    world_until(&s.w, s.log.len > 100000);
-    world_turns(&s.w, 2);
-    assert_int_equal(meter_sum(METER_MEM_INPUT), 0);
-    say(&s, WS_TEXT, buf_bytes(&long_text)); /* and the rest never comes */
-    world_until(&s.w, meter_sum(METER_MEM_INPUT) >= 100000);
-    buf_fini(&long_text);
-    site_close(&s);
-}
-
-static void too_many_pings_in_a_second_end_it(void **state)
-{
-    int64_t flood = meter_sum(METER_CLOSED_FLOOD), before;
-    struct buf out = {0};
-    struct site s;
-    int i, tries = 0;
-
-    (void)state;
-    site_open(&s);
-    s.settings.nuisances[WS_PINGS] = 3;
-    site_connect(&s, 0);
-    do { /* all within one second of the loop's clock */
-        before = s.w.loop.now_ms / 1000;
-        say(&s, FIN | WS_PING, BYTES("1"));
-        say(&s, FIN | WS_PONG, BYTES("2"));
-        say(&s, FIN | WS_PING, BYTES("3"));
-        assert_heard(&s, BYTES("\x8a\x01"
-                               "1\x8a\x01"
-                               "3"));
-    } while (s.w.loop.now_ms / 1000 != before && ++tries < 20);
-    assert_true(ws_is_open(&s.ws));
-    for (i = 0; i < 4; i++)
-        add_frame(&out, FIN | WS_PING, BYTES(""));
-    peer_write(&s.w, s.peer, buf_bytes(&out));
-    peer_read_quiet(&s.w, s.peer, &s.heard);
-    assert_true(s.heard.len > 4 && !ws_is_open(&s.ws));
-    assert_non_null(memmem(s.heard.at, s.heard.len, "\x03\xf0too many pings", 16));
-    assert_int_equal(meter_sum(METER_CLOSED_FLOOD) - flood, 1);
-    buf_fini(&out);
-    site_close(&s);
-}
-
-static void who_is_shed_gives_back_what_it_holds(void **state)
-{
-    int64_t closed = meter_sum(METER_CLOSED_MEMORY);
-    struct buf text = {0};
-    struct site s;
-
-    (void)state;
-    site_open(&s);
-    site_connect(&s, 0);
-    memset(buf_reserve(&text, 100000), 'l', 100000);
-    text.len = 100000;
-    say(&s, WS_TEXT, buf_bytes(&text));
-    world_until(&s.w, meter_sum(METER_MEM_INPUT) >= 100000);
-    ws_shed(&s.ws);
-    assert_int_equal(meter_sum(METER_MEM_INPUT), 0);
-    assert_int_equal(meter_sum(METER_CLOSED_MEMORY) - closed, 1);
-    peer_read_quiet(&s.w, s.peer, &s.heard);
-    assert_memory_equal(s.heard.at + 2, "\x03\xf5", 2);
-    buf_fini(&text);
-    site_close(&s);
-}
-
 static void our_close_waits_for_the_peers(void **state)
 {
     struct site s;
@@ -820,9 +743,6 @@ int main(void)
         cmocka_unit_test(the_peers_close_is_answered_and_ends_it),
         cmocka_unit_test(violations_are_answered_with_their_code),
         cmocka_unit_test(messages_are_limited),
-        cmocka_unit_test(what_has_arrived_of_a_message_is_counted),
-        cmocka_unit_test(too_many_pings_in_a_second_end_it),
-        cmocka_unit_test(who_is_shed_gives_back_what_it_holds),
         cmocka_unit_test(our_close_waits_for_the_peers),
         cmocka_unit_test(our_close_does_not_wait_for_ever),
         cmocka_unit_test(our_close_is_content_with_the_end_of_input),
