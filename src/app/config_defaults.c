@@ -8,6 +8,7 @@ enum {
     MIB = 1024 * 1024,
     RESERVE_MIN = 256,
     HTTP_MIN = 32,
+    HANDSHAKES_MIN = 1024, /* so many may come between two turns of a busy machine */
     OWN_MIN = 64,
     OWN_FIXED = 32, /* standard streams, signals, libraries */
     OWN_SHARD = 4,  /* epoll, eventfd, two listeners */
@@ -61,7 +62,7 @@ void config_defaults_fill(struct settings *s, const struct config_machine *m, st
     if (!s->http_conns)
         s->http_conns = reserve > own + HTTP_MIN ? reserve - own : HTTP_MIN;
     if (!s->handshakes)
-        s->handshakes = s->http_conns;
+        s->handshakes = most(HANDSHAKES_MIN, s->http_conns);
     if (!s->memory_bytes)
         s->memory_bytes = memory > MEMORY_MIN ? memory : MEMORY_MIN;
     if (!s->instance_id)

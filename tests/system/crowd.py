@@ -39,8 +39,9 @@ def source_address(number):
 
 
 class Crowd:
-    def __init__(self, server):
+    def __init__(self, server, bind=True):
         self.server = server
+        self.bind = bind
         self.selector = selectors.DefaultSelector()
         self.clients = []
         self.rest = None
@@ -105,7 +106,8 @@ class Crowd:
         assert status == 200, (status, body)
         url = urllib.parse.urlsplit(json.loads(body)["externalAdvertisedUrl"])
         sock = socket.socket()
-        sock.bind(source_address(number))
+        if self.bind:
+            sock.bind(source_address(number))
         sock.connect(self.server.ws)
         sock.setblocking(False)
         key = base64.b64encode(os.urandom(16)).decode()

@@ -38,7 +38,7 @@ static void sockets_leave_a_reserve(void **state)
 
         assert_int_equal(s.sockets, table[i].sockets);
         assert_int_equal(s.http_conns, table[i].http);
-        assert_int_equal(s.handshakes, table[i].http);
+        assert_int_equal(s.handshakes, table[i].http > 1024 ? table[i].http : 1024);
     }
 }
 
