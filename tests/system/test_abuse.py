@@ -19,7 +19,7 @@ from pushca import BINARY, Server, identity
 
 SANITIZED = "/release/" not in BINARY
 CLIENTS = 100 if SANITIZED else 1000
-SECONDS = 2
+SECONDS = 1 if SANITIZED else 2
 
 LIMITS = (
     "pushca.limits.head-arrival-ms=1000",
@@ -89,7 +89,7 @@ def test_slow(calm, port, begin):
     heard = []
     with attack(drip, getattr(calm.server, port), begin, heard):
         calm.live(SECONDS)
-    assert len(heard) >= 100
+        calm.wait_until(lambda _: len(heard) >= 100)
     assert {answer[:12] for answer in heard} == {b"HTTP/1.1 408"}
 
 
@@ -346,12 +346,14 @@ def test_memory_is_refused_first_and_taken_back_last():
     count = CLIENTS // 2
     with Server("pushca.limits.memory-bytes=64MB", "pushca.limits.memory-connections-percent=60",
                 "pushca.limits.memory-sends-percent=80") as server, Calm(server, count) as calm:
+        ticket = "/" + server.open(abuser("late")).rsplit("/", 1)[1]
         held, deaf = [], [Raw(server, abuser(f"deaf-{i}")) for i in range(60)]
         with attack(pile_up, server, held):
             calm.wait_until(lambda m: m[refused("memory")] > 0)
             calm.live(SECONDS / 2)  # connections are refused, sends are not
             assert server.post("/open-connection", {"client": crowd_identity(0)}).status == 429
-            assert server.try_handshake("/" + "x").status == 401  # whoever has no token learns that first
+            assert server.try_handshake(ticket).status == 503
+            assert server.try_handshake("/x").status == 401
         part = calm.metrics()
         assert part['pushca_memory_part_bytes{part="input"}'] > 30 << 20
         assert part["pushca_memory_held_bytes"] > 0.6 * (64 << 20)
@@ -426,6 +428,11 @@ def no_proc():
     return not pathlib.Path("/proc/self/statm").exists()
 
 
+def memory_of(server):
+    """As the machine sees it; sanitizers keep what was freed, there the server's own account must do."""
+    return server.metrics()["pushca_memory_held_bytes"] if SANITIZED else server.resident_bytes()
+
+
 @pytest.mark.skipif(no_proc(), reason="no /proc tells what memory is used")
 @pytest.mark.parametrize("reconnects", [False, True], ids=["once", "again and again"])
 def test_250_mb_sent_to_one_that_never_reads(tell, reconnects):
@@ -438,13 +445,13 @@ def test_250_mb_sent_to_one_that_never_reads(tell, reconnects):
     with Server() as server:
         deaf = [Raw(server, who)]
         server.post("/send-notification", {"filter": who, "message": "first"})
-        before, most, sent = server.resident_bytes(), 0, 0
+        before, most, sent = memory_of(server), 0, 0
         with socket.create_connection(server.rest, timeout=30) as sock:
             while sent < MUCH:
                 sock.sendall(request)
                 assert b" 200 " in sock.recv(4096)
                 sent += len(body)
-                most = max(most, server.resident_bytes() - before)
+                most = max(most, memory_of(server) - before)
                 if reconnects and sent // (8 << 20) >= len(deaf):
                     deaf.append(Raw(server, who))
         metrics = server.metrics()
@@ -452,7 +459,7 @@ def test_250_mb_sent_to_one_that_never_reads(tell, reconnects):
         for one in deaf:
             one.sock.close()
         tell(f"{sent >> 20} MB sent at {len(deaf)} sockets that never read: {most / (1 << 20):.1f} MiB more memory at most")
-        assert SANITIZED or most <= GROWTH
+        assert most <= GROWTH
 
 
 @pytest.mark.skipif(no_proc(), reason="no /proc tells what memory is used")
@@ -461,7 +468,7 @@ def test_250_mb_of_commands_whose_answers_are_never_read(tell, text):
     """Reading stops long before; what comes after the connection was given up is read and thrown away for a moment."""
     with Server("pushca.limits.stall-ms=1000", "pushca.limits.pings=0", "pushca.limits.bad-commands=0") as server:
         server.open(abuser())
-        before, most, sent = server.resident_bytes(), 0, 0
+        before, most, sent = memory_of(server), 0, 0
         data = b"".join(frame(TEXT, text % i if "%" in text else text) for i in range(5000))
         end = time.monotonic() + 20
         with Raw(server, abuser()) as raw:
@@ -476,11 +483,11 @@ def test_250_mb_of_commands_whose_answers_are_never_read(tell, text):
                     ready(raw.sock, False, 0.05)
                 except ConnectionError:
                     break
-                most = max(most, server.resident_bytes() - before)
+                most = max(most, memory_of(server) - before)
             server.wait_for_metric("pushca_sockets", 0)
             assert server.metrics()[closed("stalled")] + server.metrics()[closed("slow")] == 1
         tell(f"{sent >> 10} KB of {text} taken from one that never reads: {most / (1 << 20):.1f} MiB more memory at most")
-        assert SANITIZED or most <= GROWTH
+        assert most <= GROWTH
 
 
 @pytest.fixture
