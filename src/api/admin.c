@@ -33,7 +33,8 @@ static void write_link(struct request *q, struct json_writer *w, const char *nam
     struct buf href = {0};
 
     if (host.len && utf8_valid(host)) {
-        buf_add(&href, BYTES("http://"));
+        buf_add(&href,
+                api_of(q->shard)->rest_listener.is_secure ? BYTES("https://") : BYTES("http://"));
         buf_add(&href, host);
     }
     buf_add(&href, bytes_text(path));

@@ -3,9 +3,12 @@
 #include "api/http_server.h"
 #include "api/ws_server.h"
 #include "base/mem.h"
+#include "base/meter.h"
 #include "flow/frame.h"
 #include "hub/session.h"
+#include "net/conn_tls.h"
 #include "net/sock.h"
+#include "net/tls_context.h"
 #include "wire/token.h"
 
 enum { REST_LISTENER, WS_LISTENER };
@@ -55,7 +58,7 @@ static void fill_urls(struct api *api, const struct settings *set)
     if (set->external_url) {
         buf_add(&url, bytes_text(set->external_url));
     } else {
-        buf_add(&url, BYTES("ws://"));
+        buf_add(&url, tls_is_on_for_ws(&set->tls) ? BYTES("wss://") : BYTES("ws://"));
         write_host(&url, set->address);
         buf_printf(&url, ":%u/", api->ws_port);
     }
@@ -125,6 +128,7 @@ void api_close(struct shard *s)
         return;
     listener_close(&api->rest_listener);
     listener_close(&api->ws_listener);
+    tls_context_unref(api->tls);
     frame_unref(api->pong);
     json_free(api->json);
     tokens_free(api->tokens);
@@ -140,6 +144,37 @@ void api_close(struct shard *s)
 bool api_owns(uint64_t tag)
 {
     return listener_owns(tag, REST_LISTENER) || listener_owns(tag, WS_LISTENER);
+}
+
+void api_use_tls(struct shard *s, struct tls_context *c)
+{
+    const struct tls_settings *set = &s->hub->settings->tls;
+    struct api *api = api_of(s);
+    struct tls_context *before = api->tls;
+
+    api->tls = tls_context_ref(c);
+    api->rest_listener.is_secure = tls_is_on_for_rest(set);
+    api->ws_listener.is_secure = tls_is_on_for_ws(set);
+    tls_context_unref(before);
+}
+
+void api_secure(const struct listener *l, struct conn *c, int64_t limit_ms)
+{
+    struct shard *s = l->user;
+
+    if (l->is_secure)
+        conn_secure(c, api_of(s)->tls, limit_ms);
+}
+
+bool api_turns_away(const struct listener *l, int fd)
+{
+    const struct shard *s = l->user;
+
+    if (!l->is_secure || !hub_is_at(s->hub, HUB_NO_CONNECTIONS))
+        return false;
+    meter_add(METER_REFUSED_MEMORY, 1);
+    sock_close(fd);
+    return true;
 }
 
 void api_accept(struct shard *s, uint64_t tag)

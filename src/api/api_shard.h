@@ -21,6 +21,7 @@
 
 /* Scratch of a larger request or command is given back when it has been served. */
 enum { API_KEPT_BYTES = 65536 };
+struct tls_context;
 
 struct api {
     struct shard *shard;
@@ -36,6 +37,7 @@ struct api {
     struct ws_settings ws;
     struct ws_ops client, visitor; /* kinds of WebSockets */
     struct listener rest_listener, ws_listener;
+    struct tls_context *tls; /* a count; null: nothing here speaks TLS */
     struct frame *pong;
     char *external_url; /* owns; the others borrow from it or from the settings */
     const char *internal_url, *browser_url;
@@ -53,6 +55,16 @@ void api_close(struct shard *s);
 /* Is it a listener of ours? Then it accepts, when everybody else has been heard. */
 bool api_owns(uint64_t tag);
 void api_accept(struct shard *s, uint64_t tag);
+
+/* From now on connections are accepted with this certificate, on the listeners that speak TLS by
+   the settings; a count is taken. net_use_tls first. Again, from the shard's thread: a new one. */
+void api_use_tls(struct shard *s, struct tls_context *c);
+
+/* What a listener accepted begins with TLS, if the listener does; limit_ms: for the handshake. */
+void api_secure(const struct listener *l, struct conn *c, int64_t limit_ms);
+
+/* A TLS handshake takes tens of KiB: over the memory budget fd is closed unheard, and counted. */
+bool api_turns_away(const struct listener *l, int fd);
 
 /* Takes over the newest settings: what was copied from the old ones, and views into them. */
 void api_reload(struct shard *s);

@@ -9,8 +9,11 @@
 #include "wire/identity.h"
 #include "wire/upgrade.h"
 
+struct tls;
+
 struct arrival {
     int fd;
+    struct tls *tls;     /* owns; null: plain */
     uint64_t hash;       /* of who */
     struct identity who; /* views into text */
     struct upgrade upgrade;

@@ -13,6 +13,8 @@ void http_server_on_accept(struct listener *l, int fd)
     struct api *api = api_of(s);
     struct http_conn *h;
 
+    if (api_turns_away(l, fd))
+        return;
     if (!gate_enter(&s->hub->http_conns)) {
         meter_add(METER_REFUSED_SOCKETS, 1);
         turn_away(&s->net, fd, &api->turned_away);
@@ -23,6 +25,7 @@ void http_server_on_accept(struct listener *l, int fd)
         return;
     }
     meter_add(METER_CONNS_HTTP, 1);
+    api_secure(l, h->conn, s->hub->settings->head_ms);
 }
 
 static void on_closed(struct http_conn *h)

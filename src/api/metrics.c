@@ -100,6 +100,11 @@ const struct metric metrics[] = {
     COUNT(METER_INFLATED, "pushca.deflate.messages", NULL, {"direction", "in"}),
     COUNT(METER_DEFLATE_SAVED, "pushca.deflate.saved.bytes",
           "Bytes that compression kept out of output queues", NO_LABEL),
+    GAUGE(METER_TLS_CONNS, "pushca.tls.connections", NULL,
+          "Connections of both listeners that speak TLS, those in their handshake too", NO_LABEL),
+    COUNT(METER_TLS_DONE, "pushca.tls.handshakes", "TLS handshakes by result", {"result", "done"}),
+    COUNT(METER_TLS_FAILED, "pushca.tls.handshakes", NULL, {"result", "failed"}),
+    COUNT(METER_TLS_RESUMED, "pushca.tls.resumed", "TLS handshakes done by a ticket", NO_LABEL),
 };
 
 const size_t metric_count = sizeof(metrics) / sizeof(metrics[0]);

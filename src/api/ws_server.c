@@ -9,7 +9,9 @@
 #include "base/mem.h"
 #include "base/meter.h"
 #include "hub/session.h"
+#include "net/conn_tls.h"
 #include "net/sock.h"
+#include "net/tls.h"
 #include "net/turn_away.h"
 #include "wire/token.h"
 
@@ -83,6 +85,7 @@ void arrival_free(struct arrival *a)
         return;
     if (a->fd >= 0)
         sock_close(a->fd);
+    tls_free(a->tls);
     buf_fini(&a->unread);
     mem_free(a);
 }
@@ -110,6 +113,9 @@ void ws_server_on_adopt(struct shard *s, struct note *n)
         session_free(s, session);
         gate_leave(&s->hub->sockets);
     } else {
+        if (a->tls)
+            conn_tls_adopt(w->conn, a->tls);
+        a->tls = NULL;
         moved_in(s, w, &a->unread);
     }
     arrival_free(a);
@@ -134,6 +140,7 @@ static void travel(struct handshake *k, const struct identity *who, uint64_t has
     struct arrival *a = arrival_new(k, who, hash);
     struct note *n = note_new(k->shard, NOTE_ADOPT);
 
+    a->tls = conn_tls_take(k->conn->conn);
     a->fd = http_release(k->conn, &a->unread);
     n->arrival = a;
     shard_post(k->shard, home->number, n, sizeof(*a) + a->unread.len);
@@ -313,16 +320,20 @@ void ws_server_on_accept(struct listener *l, int fd)
 {
     struct shard *s = l->user;
     struct api *api = api_of(s);
+    int64_t limit_ms = s->hub->settings->handshake_ms;
     struct http_conn *h;
 
+    if (api_turns_away(l, fd))
+        return;
     if (!gate_enter(&s->hub->handshakes)) {
         meter_add(METER_REFUSED_HANDSHAKES, 1);
         turn_away(&s->net, fd, &api->turned_away);
         return;
     }
-    if (http_open(&s->net, fd, &api->door_limits, &api->door, s->hub->settings->handshake_ms, &h)) {
+    if (http_open(&s->net, fd, &api->door_limits, &api->door, limit_ms, &h)) {
         gate_leave(&s->hub->handshakes);
         return;
     }
     meter_add(METER_CONNS_WS, 1);
+    api_secure(l, h->conn, limit_ms);
 }

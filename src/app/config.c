@@ -162,7 +162,7 @@ static const char *missing(const struct config_key *key, const struct property *
 {
     if (p->shape == PROPERTY_SECTION)
         return "a section";
-    if (p->shape == PROPERTY_LIST && key->type != CONFIG_ORIGINS)
+    if (p->shape == PROPERTY_LIST && key->type != CONFIG_ORIGINS && key->type != CONFIG_WORDS)
         return "a list";
     if ((!p->text || !*p->text) && !may_be_empty(key))
         return "nothing";
@@ -337,6 +337,22 @@ void config_inherit(struct config *c, const struct config *before, config_change
     }
 }
 
+/* They lie in the arena, once each: only the value that won was stored. */
+static void wipe_passwords(struct config *c)
+{
+    int i;
+
+    for (i = 0; i < config_key_count; i++) {
+        char *text = NULL;
+
+        if (config_keys[i].type != CONFIG_PASSWORD)
+            continue;
+        memcpy(&text, (char *)&c->settings + config_keys[i].offset, sizeof(text));
+        if (text)
+            explicit_bzero(text, strlen(text));
+    }
+}
+
 void config_free(struct config *c)
 {
     uint32_t i;
@@ -344,6 +360,7 @@ void config_free(struct config *c)
     if (!c)
         return;
     config_wipe(c->secret, c->settings.key.secret.len);
+    wipe_passwords(c);
     for (i = 0; i < c->notes.len; i++)
         mem_free(c->notes.at[i]);
     vec_fini(&c->notes);

@@ -19,6 +19,8 @@ static enum shape shape_of(const struct config_key *key)
     case CONFIG_HTTP_URL:
     case CONFIG_ID:
     case CONFIG_TEXT:
+    case CONFIG_PASSWORD:
+    case CONFIG_WORDS:
     case CONFIG_ANY:
         return TEXT;
     case CONFIG_ORIGINS:

@@ -71,8 +71,28 @@ void config_defaults_fill(struct settings *s, const struct config_machine *m, st
         s->net.soft_queue_bytes = s->net.queue_bytes < SOFT_QUEUE ? s->net.queue_bytes : SOFT_QUEUE;
 }
 
+static void check_tls(const struct tls_settings *t, config_complain *complain, void *context)
+{
+    if (tls_is_on(t) && !tls_has_certificate(t))
+        complain(context, t->enabled == TLS_ON ? "server.ssl.enabled" : "pushca.pusher.ssl.enabled",
+                 "expected server.ssl.certificate or server.ssl.key-store beside it");
+    if (t->certificate && t->key_store)
+        complain(context, "server.ssl.key-store",
+                 "expected either it or server.ssl.certificate, not both");
+    if (t->private_key && !t->certificate)
+        complain(context, "server.ssl.certificate-private-key",
+                 "expected server.ssl.certificate beside it");
+    if (t->trust_certificate && t->trust_store)
+        complain(context, "server.ssl.trust-store",
+                 "expected either it or server.ssl.trust-certificate, not both");
+    if (t->client_auth != TLS_CLIENT_NONE && !t->trust_certificate && !t->trust_store)
+        complain(context, "server.ssl.client-auth",
+                 "expected server.ssl.trust-certificate or server.ssl.trust-store beside it");
+}
+
 void config_relations_check(const struct settings *s, config_complain *complain, void *context)
 {
+    check_tls(&s->tls, complain, context);
     if (s->net.soft_queue_bytes > s->net.queue_bytes)
         complain(context, "pushca.limits.soft-queue-bytes",
                  "expected no more than pushca.limits.queue-bytes");

@@ -139,6 +139,8 @@ void config_key_expected(const struct config_key *key, struct buf *out)
         [CONFIG_ORIGINS] = "a list of origins such as https://example.com, or *",
         [CONFIG_ID] = "",
         [CONFIG_SECRET] = "a text",
+        [CONFIG_PASSWORD] = "a text",
+        [CONFIG_WORDS] = "a list",
         [CONFIG_TEXT] = "a text",
         [CONFIG_ANY] = "anything",
     };

@@ -24,6 +24,8 @@ enum config_type {
     CONFIG_ORIGINS, /* list */
     CONFIG_ID,
     CONFIG_SECRET,
+    CONFIG_PASSWORD, /* a text that is never shown, and wiped in the end */
+    CONFIG_WORDS,    /* list, stored as one text with commas */
     CONFIG_TEXT,
     CONFIG_ANY, /* a whole section: name ends with ".*" */
 };

@@ -288,7 +288,8 @@ enum err config_value_read(const struct config_key *key, const char *text,
         [CONFIG_CHOICE] = take_choice,   [CONFIG_ADDRESS] = take_address,
         [CONFIG_WS_URL] = take_url,      [CONFIG_HTTP_URL] = take_url,
         [CONFIG_ORIGINS] = take_origins, [CONFIG_ID] = take_id,
-        [CONFIG_SECRET] = take_secret,   [CONFIG_TEXT] = take_text,
+        [CONFIG_SECRET] = take_secret,   [CONFIG_PASSWORD] = take_text,
+        [CONFIG_WORDS] = take_text,      [CONFIG_TEXT] = take_text,
     };
 
     if (key->type == CONFIG_ANY)

@@ -9,9 +9,11 @@
 #include <unistd.h>
 #include "app/config.h"
 #include "app/options.h"
+#include "app/secure.h"
 #include "app/start.h"
 #include "app/token_verify.h"
 #include "base/mem.h"
+#include "net/tls_context.h"
 
 /* What --secret-hex is checked with: the default of pushca.limits.dimension-bytes. */
 enum { DIMENSION_BYTES = 256 };
@@ -60,15 +62,22 @@ static int serve(const struct options *o)
 {
     struct config_sources from = sources_of(o);
     struct config *config = load(&from);
+    struct tls_context *tls;
+    struct problem why;
     int status;
 
     if (!config)
         return 1;
-    if (o->check_config)
+    if (secure_load(config_settings(config), &tls, &why)) {
+        fprintf(stderr, "pushca: the configuration is wrong:\n%s\n", why.text);
+        status = 1;
+    } else if (o->check_config) {
         status = check_config(config);
-    else /* who runs it without a file may be new to it */
-        status = start_run(&config, &from,
+    } else { /* who runs it without a file may be new to it */
+        status = start_run(&config, &from, tls,
                            !config_file(config) && config_settings(config)->log_format == LOG_TEXT);
+    }
+    tls_context_unref(tls);
     config_free(config);
     return status;
 }
@@ -143,6 +152,7 @@ int main(int argc, char *argv[])
     struct problem why;
     int status;
 
+    tls_count_memory();
     fill_standard_descriptors();
     if (options_read(argc, argv, &options, &why)) {
         fprintf(stderr, "pushca: %s; see pushca --help\n", why.text);

@@ -10,6 +10,7 @@
 #include "app/crash.h"
 #include "app/limits.h"
 #include "app/reload.h"
+#include "app/secure.h"
 #include "app/signals.h"
 #include "app/supervisor.h"
 #include "app/wire.h"
@@ -38,6 +39,7 @@ struct server {
     struct supervisor supervisor;
     int signals;
     struct hub hub;
+    struct tls_context *tls; /* borrowed; null: nothing speaks it */
     struct door rest, ws;
     pthread_t *threads;
 };
@@ -129,8 +131,12 @@ static void say_ready(const struct server *v)
 {
     struct buf rest = {0}, ws = {0};
 
+    if (tls_is_on_for_rest(&v->settings->tls))
+        buf_add(&rest, BYTES("https://"));
     add_host(&rest, v->settings->address);
     buf_printf(&rest, ":%u", v->rest.port);
+    if (tls_is_on_for_ws(&v->settings->tls))
+        buf_add(&ws, BYTES("wss://"));
     add_host(&ws, v->settings->address);
     buf_printf(&ws, ":%u", v->ws.port);
     log_info("ready", LOG_VIEW("rest", buf_bytes(&rest)), LOG_VIEW("websocket", buf_bytes(&ws)),
@@ -144,21 +150,25 @@ static void say_welcome(const struct server *v)
 {
     static const char who[] = "\"workSpaceId\":\"workSpaceMain\",\"accountId\":\"client1@test.ee\"";
     static const char json[] = "-H 'Content-Type: application/json'";
+    bool ws_tls = tls_is_on_for_ws(&v->settings->tls);
+    bool rest_tls = tls_is_on_for_rest(&v->settings->tls);
+    const char *curl = rest_tls ? "curl -k" : "curl"; /* the certificate may be anybody's */
     struct buf url = {0};
 
-    buf_printf(&url, "http://");
+    buf_printf(&url, rest_tls ? "https://" : "http://");
     add_host(&url, is_loopback(v->settings->address) ? v->settings->address : "127.0.0.1");
     buf_printf(&url, ":%u", v->rest.port);
     printf(
         "\nPushca is ready. In a second terminal, open a connection and listen:\n\n"
-        "URL=$(curl -s %.*s/open-connection %s -d '{\"client\":{%s,\"deviceId\":\"phone-1\","
-        "\"applicationId\":\"MY_APPLICATION\"}}' | grep -o 'ws://[^\"]*' | head -n 1)\n"
-        "wscat -c \"$URL\"\n\n"
+        "URL=$(%s -s %.*s/open-connection %s -d '{\"client\":{%s,\"deviceId\":\"phone-1\","
+        "\"applicationId\":\"MY_APPLICATION\"}}' | grep -o '%s://[^\"]*' | head -n 1)\n"
+        "wscat%s -c \"$URL\"\n\n"
         "In a third one, send:\n\n"
-        "curl %.*s/send-notification %s -d '{\"filter\":{%s},\"message\":\"Hello dear users!\"}'"
+        "%s %.*s/send-notification %s -d '{\"filter\":{%s},\"message\":\"Hello dear users!\"}'"
         "\n\n(wscat comes with apt-get install node-ws, or npm install -g wscat.) Ctrl-C ends the "
         "server.\n\n",
-        (int)url.len, url.at, json, who, (int)url.len, url.at, json, who);
+        curl, (int)url.len, url.at, json, who, ws_tls ? "wss" : "ws", ws_tls ? " -n" : "", curl,
+        (int)url.len, url.at, json, who);
     fflush(stdout);
     buf_fini(&url);
 }
@@ -259,8 +269,10 @@ static int open_all(struct server *v)
         v->rest.fds[i] = -1; /* taken, also when it failed */
         v->ws.fds[i] = -1;
     }
-    if (!e)
+    if (!e) {
+        secure_shards(&v->hub, v->tls);
         return 0;
+    }
     log_error("cannot start", LOG_STR("reason", err_name(e)),
               LOG_STR("hint", "the system refused memory or descriptors: see ulimit -n"));
     return 1;
@@ -317,11 +329,13 @@ static void serve(struct server *v, bool greet)
     drain(v, threads);
 }
 
-int start_run(struct config **config, const struct config_sources *from, bool greet)
+int start_run(struct config **config, const struct config_sources *from, struct tls_context *tls,
+              bool greet)
 {
     struct server v = {.config = config,
                        .from = from,
                        .settings = config_settings(*config),
+                       .tls = tls,
                        .hub.version = PUSHCA_VERSION};
     int status;
 
@@ -333,6 +347,7 @@ int start_run(struct config **config, const struct config_sources *from, bool gr
     supervisor_open(&v.supervisor);
     say_notes(*config);
     say_limits(v.settings);
+    secure_say(v.settings, tls);
     status = open_all(&v);
     if (!status) {
         serve(&v, greet);

@@ -10,7 +10,9 @@
 
 struct config;
 struct config_sources;
+struct tls_context;
 
 /* greet: print to standard output what a newcomer may try. from: where the configuration came from,
-   to read it again; *config is then another one. */
-int start_run(struct config **config, const struct config_sources *from, bool greet);
+   to read it again; *config is then another one. tls: null when nothing speaks it. */
+int start_run(struct config **config, const struct config_sources *from, struct tls_context *tls,
+              bool greet);

@@ -11,12 +11,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include "app/config.h"
+#include "app/secure.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/meter.h"
+#include "net/conn_tls.h"
 #include "net/http_conn.h"
 #include "net/listen.h"
 #include "net/sock.h"
+#include "net/tls_context.h"
+#include "net/tls_tickets.h"
 #include "net/ws_conn.h"
 #include "wire/upgrade.h"
 
@@ -32,7 +37,8 @@ struct options {
 
 struct echo {
     const struct settings *settings;
-    struct inbox inbox; /* the loop wants one; nobody posts to it */
+    struct tls_context *tls; /* null: plain */
+    struct inbox inbox;      /* the loop wants one; nobody posts to it */
     struct loop loop;
     struct net net;
     struct listener listener;
@@ -115,6 +121,8 @@ static void on_accept(struct listener *l, int fd)
 
     if (http_open(&e->net, fd, &e->http, &e->handler, e->settings->handshake_ms, &h))
         fprintf(stderr, "a connection could not be watched\n");
+    else if (l->is_secure)
+        conn_secure(h->conn, e->tls, e->settings->handshake_ms);
 }
 
 static bool on_ready(void *owner, uint64_t tag, uint32_t events)
@@ -159,6 +167,7 @@ static enum err open_signals(struct echo *e)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
     e->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (e->signal_fd < 0)
         return ERR_IO;
@@ -178,6 +187,18 @@ static int64_t ping_interval_ms(const struct options *o, const struct settings *
     return 0;
 }
 
+static void use_tls(struct echo *e)
+{
+    struct tls_tickets tickets;
+
+    if (!e->tls)
+        return;
+    tls_tickets_init(&tickets, clock_mono_ms());
+    net_use_tls(&e->net, &tickets);
+    tls_tickets_wipe(&tickets);
+}
+
+/* e is zeroed but for its tls. */
 static enum err echo_open(struct echo *e, const struct options *o, const struct settings *set)
 {
     struct loop_hooks hooks = {.owner = e,
@@ -188,7 +209,7 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     enum err err;
     int fd;
 
-    *e = (struct echo){.settings = set};
+    e->settings = set;
     e->http = (struct http_limits){set->http,    set->body_bytes,    set->head_ms,
                                    set->body_ms, set->keep_alive_ms, set->memory_bytes};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
@@ -211,7 +232,10 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     if (err)
         return err;
     net_init(&e->net, &e->loop, &set->net);
-    return listener_open(&e->listener, &e->net, fd, 0, on_accept, e);
+    use_tls(e);
+    err = listener_open(&e->listener, &e->net, fd, 0, on_accept, e);
+    e->listener.is_secure = e->tls;
+    return err;
 }
 
 static void say_goodbye(struct conn *c, void *context)
@@ -286,12 +310,15 @@ static int serve(const struct options *o)
         .sets = o->sets, .set_count = o->set_count, .environment = no_environment};
     struct buf errors = {0};
     struct config *config = NULL;
+    struct problem why;
     struct echo *e = mem_new(struct echo);
     int status = 1;
     enum err err;
 
     if (config_load(&from, &config, &errors)) {
         fprintf(stderr, "%.*s", (int)errors.len, errors.at ? errors.at : "");
+    } else if (secure_load(config_settings(config), &e->tls, &why)) {
+        fprintf(stderr, "ws-echo: %s\n", why.text);
     } else if ((err = echo_open(e, o, config_settings(config)))) {
         fprintf(stderr, "ws-echo: cannot listen on port %u: %s\n", o->port, err_name(err));
     } else {
@@ -299,6 +326,7 @@ static int serve(const struct options *o)
         echo_close(e);
         status = 0;
     }
+    tls_context_unref(e->tls);
     config_free(config);
     buf_fini(&errors);
     mem_free(e);
@@ -310,6 +338,7 @@ int main(int argc, char **argv)
     struct options o = {0};
     int status = 2;
 
+    tls_count_memory();
     meter_open();
     o.sets = mem_alloc((size_t)argc * sizeof(*o.sets));
     if (read_options(argc, argv, &o))

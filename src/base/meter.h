@@ -58,6 +58,10 @@ enum meter {
     METER_INFLATED,           /* counter, compressed messages that came in */
     METER_DEFLATE_SAVED,      /* counter, bytes that compression kept out of output queues */
     METER_REFUSED_HANDSHAKES, /* counter, refused over the limit of connections before theirs */
+    METER_TLS_CONNS,          /* gauge, connections that speak TLS, or are about to */
+    METER_TLS_DONE,           /* counter, TLS handshakes done */
+    METER_TLS_FAILED,         /* counter, TLS handshakes that were not finished */
+    METER_TLS_RESUMED,        /* counter, of those done: by a ticket */
     METERS,
 };
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "base/log.h"
 #include "net/limits.h"
+#include "net/tls_settings.h"
 #include "wire/body.h"
 #include "wire/deflate.h"
 #include "wire/http1.h"
@@ -63,7 +64,9 @@ struct settings {
     struct body_limits body;    /* pushca.limits.dimension-bytes 256, exclude-entries 1000,
                                    id-bytes 256, envelopes 1000, pool-size 100 */
     struct net_limits net;      /* pushca.limits.queue-bytes 1 MiB, soft-queue-bytes 64 KiB,
-                                   stall-ms 10000, linger-ms 2000, close-wait-ms 1000 */
+                                   stall-ms 10000, linger-ms 2000, close-wait-ms 1000,
+                                   tls-handshakes-per-turn 8 */
+    struct tls_settings tls;    /* server.ssl.*, pushca.pusher.ssl.*: see there */
     enum log_format log_format; /* logging.format: text or json */
     enum log_level log_level;   /* logging.level.root: debug, info, warn, error */
 

@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "base/meter.h"
 #include "flow/frame.h"
+#include "net/conn_tls.h"
 #include "net/sock.h"
+#include "net/tls.h"
 #include "wire/deflater.h"
 
 enum {
@@ -50,6 +52,18 @@ void net_fini(struct net *n)
     buf_fini(&n->scratch.deflated);
     for (i = 0; i <= DEFLATE_BITS_MAX; i++)
         deflater_free(n->scratch.deflaters[i]);
+    tls_net_free(n->tls);
+}
+
+void net_use_tls(struct net *n, const struct tls_tickets *tickets)
+{
+    n->tls = tls_net_new(n->loop, tickets);
+    n->tls->left = n->limits->tls_handshakes;
+}
+
+bool net_is_shaking_hard(const struct net *n)
+{
+    return n->tls && (n->tls->is_short || n->tls->was_short);
 }
 
 static struct conn *slot_at(struct net *n, uint32_t slot)
@@ -187,22 +201,31 @@ bool conn_is_behind(const struct conn *c)
     return c->out_on && c->net->loop->now_ms - c->last_progress_ms >= BEHIND_MS;
 }
 
-/* What the kernel is asked to watch follows from three facts; asked again only when it changed. */
+/* What the kernel is asked to watch follows from three facts; asked again only when it changed.
+   A writer that waits for the peer's bytes does not ask for room. */
 static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
 {
     bool in_before = !c->in_off && !c->paused, in_after = !in_off && !paused;
-    bool changed = in_before != in_after || c->out_on != out_on;
+    bool out_asked = out_on && !(c->tls && c->tls->write_waits);
+    bool changed = in_before != in_after || c->out_asked != out_asked;
 
     c->in_off = in_off;
     c->paused = paused;
     c->out_on = out_on;
+    c->out_asked = out_asked;
     if (changed)
         poll_change(&c->net->loop->poll, c->fd,
-                    (in_after ? (uint32_t)EPOLLIN : 0) | (out_on ? (uint32_t)EPOLLOUT : 0),
+                    (in_after ? (uint32_t)EPOLLIN : 0) | (out_asked ? (uint32_t)EPOLLOUT : 0),
                     tag_of(c));
 }
 
-/* The nearest of the deadline and the stall's; after conn_finish the deadline is the stall's. */
+static bool is_shaking(const struct conn *c)
+{
+    return c->tls && c->tls->is_shaking && c->state != CONN_LINGERING;
+}
+
+/* The nearest of the deadline, the stall's and the handshake's; after conn_finish the deadline is
+   the stall's. */
 static void rearm(struct conn *c)
 {
     int64_t due = c->due_ms;
@@ -212,6 +235,8 @@ static void rearm(struct conn *c)
 
         due = due && due < stall ? due : stall;
     }
+    if (is_shaking(c))
+        due = due && due < c->tls->due_ms ? due : c->tls->due_ms;
     if (due)
         wheel_start(&c->net->loop->wheel, &c->timer, due);
     else
@@ -245,6 +270,8 @@ void conn_close(struct conn *c, enum conn_end why)
 {
     if (c->state == CONN_DEAD || c->state == CONN_FREE)
         return;
+    if (c->tls && c->state == CONN_OPEN && (why == CONN_END_OURS || why == CONN_END_PEER))
+        tls_end(c->tls); /* if there is room for it */
     c->state = CONN_DEAD;
     c->end = (uint8_t)why;
     wheel_stop(&c->timer);
@@ -293,13 +320,19 @@ void conn_push_last(struct conn *c, struct frame *f)
 {
     if (c->state != CONN_OPEN)
         return;
-    outq_cut(&c->out);
+    outq_cut(&c->out, c->tls ? c->tls->promised : 0);
     conn_push_asked(c, f);
 }
 
-/* All is written: FIN, then wait for the peer's end so that no reset overtakes our last bytes. */
+/* All is written: FIN, then wait for the peer's end so that no reset overtakes our last bytes. TLS
+   says before that it ends; without room for that the state stays until there is some. */
 static void linger(struct conn *c)
 {
+    if (c->tls && tls_end(c->tls) == ERR_AGAIN) {
+        watch(c, c->in_off, c->paused, true);
+        arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
+        return;
+    }
     sock_shut(c->fd);
     if (c->eof) {
         conn_close(c, CONN_END_OURS);
@@ -327,6 +360,8 @@ static void free_slot(struct conn *c)
 
     outq_fini(&c->out);
     list_remove(&c->link);
+    tls_free(c->tls);
+    c->tls = NULL;
     c->state = CONN_FREE;
     c->fd = -1;
     if (++c->gen >= UINT32_MAX >> 1) /* high tags belong to listeners and the loop */
@@ -339,7 +374,7 @@ int conn_release(struct conn *c)
 {
     int fd = c->fd;
 
-    CHECK(c->state == CONN_OPEN && c->out.len == 0);
+    CHECK(c->state == CONN_OPEN && c->out.len == 0 && !c->tls);
     poll_remove(&c->net->loop->poll, fd);
     c->fd = -1;
     conn_close(c, CONN_END_OURS);
@@ -397,19 +432,29 @@ static void read_end(struct conn *c)
         watch(c, true, c->paused, c->out_on);
 }
 
+/* Once we are done with the peer its records are thrown away unopened. */
+static bool reads_tls(const struct conn *c)
+{
+    return c->tls && c->state == CONN_OPEN;
+}
+
 static void read_some(struct conn *c, size_t most)
 {
     struct net *n = c->net;
     size_t got;
-    enum err e = sock_read(c->fd, n->read_buffer, most, &got);
+    enum err e = reads_tls(c) ? tls_read(c->tls, n->read_buffer, most, &got)
+                              : sock_read(c->fd, n->read_buffer, most, &got);
 
     c->is_new = false;
-    if (e == ERR_OK) {
+    if (got) {
         c->load = (uint16_t)(c->load + got / LOAD_BYTES);
         if (c->state == CONN_OPEN)
             c->ops->on_bytes(c, n->read_buffer, got);
         pause_if_behind(c);
-    } else if (e == ERR_GONE) {
+    }
+    if (e == ERR_OK || c->state == CONN_DEAD)
+        return;
+    if (e == ERR_GONE) {
         read_end(c);
     } else if (e != ERR_AGAIN && e != ERR_FULL) {
         conn_close(c, CONN_END_ERROR);
@@ -425,9 +470,16 @@ static bool write_some(struct conn *c)
     enum err e;
     int i;
 
+    if (is_shaking(c))
+        return false;
     for (i = 0; i < count; i++)
         offered += iov[i].iov_len;
-    e = count ? sock_write(c->fd, iov, count, &sent) : ERR_OK;
+    if (!count)
+        e = ERR_OK;
+    else if (c->tls)
+        e = tls_write(c->tls, iov, count, &sent);
+    else
+        e = sock_write(c->fd, iov, count, &sent);
     if (e && e != ERR_AGAIN && e != ERR_FULL) {
         conn_close(c, CONN_END_PEER);
         return false;
@@ -487,15 +539,133 @@ static uint32_t bulk_budget(struct net *n, bool alone, uint32_t others)
     return others / 2 > n->bulk_budget ? others / 2 : n->bulk_budget;
 }
 
+static void renew_handshakes(struct net *n)
+{
+    n->tls->was_short = n->tls->is_short;
+    n->tls->is_short = false;
+    n->tls->left = n->limits->tls_handshakes;
+}
+
 bool net_write(struct net *n)
 {
     bool alone = !n->was_ready && list_is_empty(&n->dirty);
     uint32_t others = write_list(&n->dirty, WRITE_BUDGET);
 
+    if (n->tls)
+        renew_handshakes(n);
     if (!list_is_empty(&n->bulk))
         write_list(&n->bulk, bulk_budget(n, alone, others));
     n->was_ready = false;
     return !list_is_empty(&n->dirty) || !list_is_empty(&n->bulk);
+}
+
+/* ---- TLS ---- */
+
+static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                   "Content-Type: text/plain\r\n"
+                                   "Connection: close\r\n"
+                                   "Content-Length: 46\r\n"
+                                   "\r\n"
+                                   "this port speaks TLS: ask it by https or wss\r\n";
+
+/* The peer began without TLS, and is told in its own language. */
+static void answer_plain(struct conn *c)
+{
+    struct frame *f = frame_new(FRAME_ANSWER, sizeof(plain_answer) - 1);
+
+    memcpy(f->at, plain_answer, f->len);
+    tls_free(c->tls);
+    c->tls = NULL;
+    conn_push_last(c, f);
+    conn_finish(c);
+    frame_unref(f);
+}
+
+/* The alert that says why is on its way: no reset may overtake it. */
+static void end_handshake(struct conn *c, enum err e)
+{
+    if (e == ERR_DENIED && c->state == CONN_OPEN) {
+        answer_plain(c);
+    } else if (e == ERR_BAD) {
+        outq_cut(&c->out, 0);
+        c->state = CONN_FLUSHING;
+        watch(c, false, false, false);
+        linger(c);
+    } else {
+        conn_close(c, CONN_END_PEER);
+    }
+}
+
+static void shake(struct conn *c)
+{
+    struct tls_net *t = c->net->tls;
+    enum err e;
+
+    if (t->left == 0) { /* the poll says it again */
+        t->is_short = true;
+        return;
+    }
+    t->left--;
+    e = tls_handshake(c->tls);
+    if (e == ERR_AGAIN) {
+        c->last_progress_ms = c->net->loop->now_ms;
+        watch(c, c->in_off, c->tls->wants_room, c->tls->wants_room);
+    } else if (e) {
+        end_handshake(c, e);
+    } else {
+        watch(c, c->in_off, false, false);
+        rearm(c);
+        if (c->out.len)
+            mark_dirty(c, false);
+    }
+}
+
+/* After reading: TLS may have words of its own to send before it can read on, or wait no longer
+   with writing. */
+static void mind_tls(struct conn *c)
+{
+    struct tls *t = c->tls;
+
+    if (c->state == CONN_DEAD || !reads_tls(c))
+        return;
+    if (t->wants_room) {
+        t->wants_room = false;
+        if (!c->out_on)
+            c->last_progress_ms = c->net->loop->now_ms;
+        watch(c, c->in_off, true, true);
+        rearm(c);
+    } else if (t->write_waits && write_some(c)) {
+        mark_dirty(c, false);
+    }
+}
+
+void conn_secure(struct conn *c, struct tls_context *context, int64_t limit_ms)
+{
+    struct net *n = c->net;
+
+    CHECK(n->tls && !c->tls);
+    if (tls_open(n->tls, context, c->fd, &c->tls)) {
+        conn_close(c, CONN_END_ERROR);
+        return;
+    }
+    c->tls->due_ms = n->loop->now_ms + limit_ms;
+    rearm(c);
+}
+
+struct tls *conn_tls_take(struct conn *c)
+{
+    struct tls *t = c->tls;
+
+    CHECK(!t || (!t->is_shaking && !t->promised));
+    c->tls = NULL;
+    return t;
+}
+
+void conn_tls_adopt(struct conn *c, struct tls *t)
+{
+    CHECK(!c->tls && c->net->tls);
+    tls_move(t, c->net->tls);
+    c->tls = t;
 }
 
 /* It is ready once more. True: it is new, or nearly always ready. Whoever speaks now and then is
@@ -519,6 +689,13 @@ static bool may_read(const struct conn *c, uint32_t events)
     return events & EPOLLIN && !c->in_off && !c->paused;
 }
 
+static void read_ready(struct conn *c, size_t most)
+{
+    read_some(c, most);
+    if (c->tls)
+        mind_tls(c);
+}
+
 bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
 {
     struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
@@ -526,6 +703,8 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
     n->was_ready = true;
     if (!c || c->state == CONN_DEAD)
         return true;
+    if (is_shaking(c))
+        return false;
     if (events & EPOLLOUT && write_some(c))
         mark_dirty(c, false);
     if (c->state == CONN_DEAD)
@@ -533,7 +712,7 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
     if (may_read(c, events)) {
         if (is_late(c))
             return false;
-        read_some(c, NET_READ_BYTES);
+        read_ready(c, NET_READ_BYTES);
     } else if (events & (EPOLLERR | EPOLLHUP)) {
         conn_close(c, CONN_END_PEER);
     }
@@ -544,8 +723,12 @@ void net_on_late(struct net *n, uint64_t tag, uint32_t events)
 {
     struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
 
-    if (c && c->state != CONN_DEAD && may_read(c, events))
-        read_some(c, LATE_BYTES);
+    if (!c || c->state == CONN_DEAD)
+        return;
+    if (is_shaking(c))
+        shake(c);
+    else if (may_read(c, events))
+        read_ready(c, c->tls ? TLS_RECORD_BYTES : LATE_BYTES);
 }
 
 static void on_due(struct timer *t)
@@ -553,6 +736,10 @@ static void on_due(struct timer *t)
     struct conn *c = container_of(t, struct conn, timer);
     int64_t now = c->net->loop->now_ms;
 
+    if (is_shaking(c) && now >= c->tls->due_ms) {
+        conn_close(c, CONN_END_STALLED);
+        return;
+    }
     if (c->state != CONN_OPEN) {
         if (c->due_ms && now >= c->due_ms)
             conn_close(c, CONN_END_STALLED);

@@ -34,6 +34,7 @@ struct conn_id {
 };
 
 enum conn_end { CONN_END_OURS, CONN_END_PEER, CONN_END_STALLED, CONN_END_ERROR };
+enum conn_state { CONN_FREE, CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_DEAD };
 
 struct conn_ops {
     /* Takes all of at..len (and may spoil it). len 0: the peer has sent its last byte. */
@@ -46,8 +47,6 @@ struct conn_ops {
     void (*on_closed)(struct conn *c);
 };
 
-enum conn_state { CONN_FREE, CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_DEAD };
-
 struct conn {
     /* read by protocols */
     struct net *net;
@@ -55,9 +54,10 @@ struct conn {
     void *user;
     uint32_t slot, gen;
     /* private to conn.c and heavy.c */
+    struct tls *tls; /* owns; null: plain */
     int fd;
     uint8_t state, end;
-    bool in_off, paused, out_on, eof, in_bulk;
+    bool in_off, paused, out_on, out_asked, eof, in_bulk;
     bool is_new;            /* nothing was read from it yet */
     uint16_t load, load_at; /* how much it had to say lately, and when that was */
     struct outq out;
@@ -79,6 +79,7 @@ struct net {
     bool to_many;         /* set by whoever pushes many copies, while doing so */
     bool was_ready;       /* events came in this turn */
     uint32_t open;        /* conns not free */
+    struct tls_net *tls;  /* owns; null: nothing here speaks TLS */
 };
 
 void net_init(struct net *n, struct loop *loop, const struct net_limits *limits);
@@ -136,6 +137,6 @@ void conn_close(struct conn *c, enum conn_end why); /* now; what is queued is dr
 
 /* Both for a conn whose queue is empty, and without on_closed. To become: another protocol's from
    now on, reading on, no deadline, an end of input seen already is seen again. To release: the
-   descriptor is given away, the conn is buried. */
+   descriptor is given away, the conn is buried; its TLS was taken before (conn_tls.h). */
 void conn_become(struct conn *c, const struct conn_ops *ops, void *user);
 int conn_release(struct conn *c);

@@ -16,6 +16,7 @@ struct net_limits {
     int64_t stall_ms;        /* no write progress this long: the socket is closed */
     int64_t linger_ms;       /* waiting for the peer to finish after our last byte */
     int64_t close_wait_ms;   /* waiting for the peer's Close after ours */
+    uint32_t tls_handshakes; /* steps of TLS handshakes in one turn; the rest waits for the next */
 };
 
 /* Bytes of incomplete input that a conn may keep whatever the memory budget says. */

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include "base/meter.h"
+#include "net/conn_tls.h"
 #include "net/sock.h"
 #include "net/turn_away.h"
 
@@ -94,6 +95,8 @@ static bool accept_some(struct listener *l)
 {
     int i, fd;
 
+    if (l->is_secure && net_is_shaking_hard(l->net))
+        return false;
     for (i = 0; i < ACCEPTS_A_TURN && l->fd >= 0; i++) {
         enum err e = sock_accept(l->fd, &fd);
 

@@ -16,6 +16,7 @@ struct listener {
     struct net *net;
     int fd, spare_fd;
     uint64_t tag;
+    bool is_secure; /* what it accepts speaks TLS: nothing is accepted while handshakes wait */
     struct timer rested;
     void *user;
     void (*on_accept)(struct listener *l, int fd); /* takes fd */

@@ -80,10 +80,17 @@ enum err outq_push(struct outq *q, struct frame *f, size_t limit)
     return ERR_OK;
 }
 
-void outq_cut(struct outq *q)
+void outq_cut(struct outq *q, size_t promised)
 {
-    uint32_t keep = q->head_sent ? 1 : 0;
+    size_t reach = q->head_sent + promised; /* from the head's first byte */
+    uint32_t keep = 0;
 
+    while (keep < q->len && reach) {
+        size_t len = at(q, keep)->len;
+
+        reach -= len < reach ? len : reach;
+        keep++;
+    }
     while (q->len > keep) {
         struct frame *f = at(q, q->len - 1);
 

@@ -32,8 +32,9 @@ void outq_fini(struct outq *q);
 /* Shares f. O(1). */
 MUST_USE enum err outq_push(struct outq *q, struct frame *f, size_t limit);
 
-/* Drops every frame no byte of which was sent, counting it as dropped over the queue limit. */
-void outq_cut(struct outq *q);
+/* Drops every frame no byte of which was sent, or is among the next `promised` ones, counting it as
+   dropped over the queue limit. */
+void outq_cut(struct outq *q, size_t promised);
 
 /* Fills iov with what is next to send, at most max entries and max_bytes; borrowed until the next
    call that changes q. Returns the number of entries. */

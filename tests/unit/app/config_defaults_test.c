@@ -126,6 +126,76 @@ static void doubts_begin_at_the_edge(void **state)
     assert_int_equal(doubts_of(&s, all, 5000), 1);
 }
 
+/* ---- TLS ---- */
+
+static void tls_is_on_where_it_was_asked_for(void **state)
+{
+    static const struct {
+        uint32_t both, ws;
+        const char *certificate;
+        bool rest_on, ws_on;
+    } table[] = {
+        {TLS_AUTO, TLS_AUTO, NULL, false, false}, {TLS_AUTO, TLS_AUTO, "c", true, true},
+        {TLS_OFF, TLS_AUTO, "c", false, false},   {TLS_OFF, TLS_ON, "c", false, true},
+        {TLS_ON, TLS_OFF, "c", true, false},      {TLS_AUTO, TLS_OFF, "c", true, false},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(table); i++) {
+        struct tls_settings t = {.enabled = table[i].both,
+                                 .ws_enabled = table[i].ws,
+                                 .certificate = table[i].certificate};
+
+        assert_int_equal(tls_is_on_for_rest(&t), table[i].rest_on);
+        assert_int_equal(tls_is_on_for_ws(&t), table[i].ws_on);
+        assert_int_equal(tls_is_on(&t), table[i].rest_on || table[i].ws_on);
+        t.key_store = t.certificate;
+        t.certificate = NULL;
+        assert_int_equal(tls_is_on_for_rest(&t), table[i].rest_on);
+    }
+}
+
+static void remember(void *context, const char *key, const char *what)
+{
+    const char **last = context;
+
+    assert_non_null(strstr(what, "expected"));
+    assert_null(*last);
+    *last = key;
+}
+
+static void tls_keys_belong_together(void **state)
+{
+    static const struct {
+        struct tls_settings t;
+        const char *wrong;
+    } table[] = {
+        {{.certificate = "c", .private_key = "k"}, NULL},
+        {{.enabled = TLS_ON, .key_store = "s"}, NULL},
+        {{.enabled = TLS_ON}, "server.ssl.enabled"},
+        {{.ws_enabled = TLS_ON}, "pushca.pusher.ssl.enabled"},
+        {{.certificate = "c", .key_store = "s"}, "server.ssl.key-store"},
+        {{.private_key = "k"}, "server.ssl.certificate-private-key"},
+        {{.trust_certificate = "c", .trust_store = "s"}, "server.ssl.trust-store"},
+        {{.client_auth = TLS_CLIENT_WANT}, "server.ssl.client-auth"},
+        {{.client_auth = TLS_CLIENT_NEED, .trust_store = "s"}, NULL},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(table); i++) {
+        struct settings s = {.tls = table[i].t};
+        const char *wrong = NULL;
+
+        config_relations_check(&s, remember, &wrong);
+        if (table[i].wrong)
+            assert_string_equal(wrong, table[i].wrong);
+        else
+            assert_null(wrong);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +204,8 @@ int main(void)
         cmocka_unit_test(given_values_stay),
         cmocka_unit_test(memory_is_three_quarters_but_64_mib),
         cmocka_unit_test(doubts_begin_at_the_edge),
+        cmocka_unit_test(tls_is_on_where_it_was_asked_for),
+        cmocka_unit_test(tls_keys_belong_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,14 @@ NUMBER(deflate_client_forgets, s->deflate.client_forgets)
 NUMBER(deflate_server_bits, s->deflate.server_bits)
 NUMBER(deflate_client_bits, s->deflate.client_bits)
 NUMBER(deflate_memory_bytes, s->deflate.memory_bytes)
+NUMBER(tls_handshakes, s->net.tls_handshakes)
+NUMBER(tls_enabled, s->tls.enabled)
+NUMBER(tls_ws_enabled, s->tls.ws_enabled)
+NUMBER(tls_key_store_type, s->tls.key_store_type)
+NUMBER(tls_trust_store_type, s->tls.trust_store_type)
+NUMBER(tls_client_auth, s->tls.client_auth)
+NUMBER(tls_protocol, s->tls.protocol)
+NUMBER(tls_kernel, s->tls.kernel)
 NUMBER(log_format, s->log_format)
 NUMBER(log_level, s->log_level)
 TEXT(address, address)
@@ -77,6 +85,15 @@ TEXT(instance_id, instance_id)
 TEXT(external_url, external_url)
 TEXT(internal_url, internal_url)
 TEXT(browser_url, browser_url)
+TEXT(tls_certificate, tls.certificate)
+TEXT(tls_key_password, tls.key_password)
+TEXT(tls_key_store_password, tls.key_store_password)
+TEXT(tls_key_alias, tls.key_alias)
+TEXT(tls_trust_certificate, tls.trust_certificate)
+TEXT(tls_trust_store, tls.trust_store)
+TEXT(tls_trust_store_password, tls.trust_store_password)
+TEXT(tls_enabled_protocols, tls.enabled_protocols)
+TEXT(tls_ciphers, tls.ciphers)
 
 enum { MACHINE = -1, DAY = 86400000, SOCKETS = 1048576, MILLION = 1000000 };
 
@@ -137,6 +154,7 @@ static const struct number numbers[] = {
     {"pushca.limits.stall-ms", stall_ms, 10000, 100, DAY},
     {"pushca.limits.linger-ms", linger_ms, 2000, 0, DAY},
     {"pushca.limits.close-wait-ms", close_wait_ms, 1000, 0, DAY},
+    {"pushca.limits.tls-handshakes-per-turn", tls_handshakes, 8, 1, 1024},
     {"pushca.limits.inbox-bytes", inbox_bytes, 8 << 20, 1024, 1 << 30},
     {"pushca.limits.open-deliveries", deliveries, 1000, 1, MILLION},
     {"pushca.limits.repeat-entries", repeat_entries, 262144, 1, 1 << 24},
@@ -176,6 +194,31 @@ static const struct word words[] = {
      "false", NULL, false, "1"},
     {"pushca.pusher.deflate.client-no-context-takeover", NULL, deflate_client_forgets, NULL, true,
      "false", NULL, false, "on"},
+    {"server.ssl.enabled", NULL, tls_enabled, NULL, TLS_AUTO, "false", NULL, TLS_OFF, "yes"},
+    {"pushca.pusher.ssl.enabled", NULL, tls_ws_enabled, NULL, TLS_AUTO, "FALSE", NULL, TLS_OFF,
+     "1"},
+    {"server.ssl.certificate", tls_certificate, NULL, NULL, 0, "file:/a b/c.pem", "file:/a b/c.pem",
+     0, "<path>"},
+    {"server.ssl.key-password", tls_key_password, NULL, NULL, 0, "a b%c", "a b%c", 0, "<secret>"},
+    {"server.ssl.key-store-type", NULL, tls_key_store_type, NULL, TLS_STORE_PKCS12, "pem", NULL,
+     TLS_STORE_PEM, "JKS"},
+    {"server.ssl.key-store-password", tls_key_store_password, NULL, NULL, 0, "x", "x", 0, "${x}"},
+    {"server.ssl.key-alias", tls_key_alias, NULL, NULL, 0, "one", "one", 0, "<alias>"},
+    {"server.ssl.client-auth", NULL, tls_client_auth, NULL, TLS_CLIENT_NONE, "None", NULL,
+     TLS_CLIENT_NONE, "required"},
+    {"server.ssl.trust-certificate", tls_trust_certificate, NULL, NULL, 0, "ca.pem", "ca.pem", 0,
+     "${ca}"},
+    {"server.ssl.trust-store", tls_trust_store, NULL, NULL, 0, "ca.p12", "ca.p12", 0, "<store>"},
+    {"server.ssl.trust-store-type", NULL, tls_trust_store_type, NULL, TLS_STORE_PKCS12, "PEM", NULL,
+     TLS_STORE_PEM, "DER"},
+    {"server.ssl.trust-store-password", tls_trust_store_password, NULL, NULL, 0, "y", "y", 0,
+     "<y>"},
+    {"server.ssl.protocol", NULL, tls_protocol, NULL, TLS_PROTOCOL_ANY, "TLSv1.2", NULL,
+     TLS_PROTOCOL_1_2, "SSL"},
+    {"server.ssl.enabled-protocols", tls_enabled_protocols, NULL, "TLSv1.2,TLSv1.3", 0, "TLSv1.3",
+     "TLSv1.3", 0, "<versions>"},
+    {"server.ssl.ciphers", tls_ciphers, NULL, NULL, 0, "A,B", "A,B", 0, "<suites>"},
+    {"pushca.pusher.ssl.kernel", NULL, tls_kernel, NULL, 0, "true", NULL, 1, "on"},
     {"logging.level.root", NULL, log_level, NULL, LOG_INFO, "DEBUG", NULL, LOG_DEBUG, "trace"},
     {"logging.format", NULL, log_format, NULL, LOG_TEXT, "json", NULL, LOG_JSON, "xml"},
     {"pushca.pusher.deploy-mode", NULL, NULL, NULL, 0, "cluster", NULL, 0, "swarm"},
@@ -189,6 +232,8 @@ static const struct word words[] = {
 static const char *const others[] = {
     "pushca.coordinator.secret-key",
     "pushca.pusher.allowed-origins",
+    "server.ssl.certificate-private-key",
+    "server.ssl.key-store",
     "server.tomcat.threads.*",
     "management.*",
     "springdoc.*",

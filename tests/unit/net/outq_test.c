@@ -90,13 +90,13 @@ static void cut_keeps_only_what_was_begun(void **state)
     assert_int_equal(push(&q, FRAME_ANSWER, 10, 'b', 100), ERR_OK);
     assert_int_equal(push(&q, FRAME_ACKED, 10, 'c', 100), ERR_OK);
     outq_sent(&q, 3);
-    outq_cut(&q);
+    outq_cut(&q, 0);
     assert_int_equal(q.len, 1);
     assert_int_equal(q.bytes, 7);
     assert_int_equal(meter_sum(METER_DROPPED_QUEUE_FULL) - dropped, 1);
     outq_sent(&q, 7);
     assert_int_equal(push(&q, FRAME_PLAIN, 10, 'a', 100), ERR_OK);
-    outq_cut(&q);
+    outq_cut(&q, 0);
     assert_int_equal(q.len, 0);
     assert_int_equal(meter_sum(METER_DROPPED_QUEUE_FULL) - dropped, 2);
     outq_fini(&q);
@@ -235,7 +235,7 @@ static void random_operations_equal_the_model(void **state)
             outq_sent(&q, n);
             model_sent(&m, n);
         } else {
-            outq_cut(&q);
+            outq_cut(&q, 0);
             m.count = m.head_sent ? 1 : 0;
         }
         check_peek(&q, &m, &d);

@@ -33,6 +33,7 @@ static void on_closed(struct ws_conn *w)
 
 static void site_open(struct site *s)
 {
+    struct upgrade u = {.accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="};
     int ours;
 
     *s = (struct site){.settings = {.limits = {.message_bytes = 300000},
@@ -43,9 +44,7 @@ static void site_open(struct site *s)
     world_open(&s->w);
     rand_init(&s->rand);
     world_pair(&ours, &s->peer, 0);
-    assert_int_equal(
-        ws_open(&s->ws, &s->w.net, ours, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", &s->ops, &s->rand),
-        ERR_OK);
+    assert_int_equal(ws_open(&s->ws, &s->w.net, ours, &u, &s->ops, &s->rand), ERR_OK);
     peer_read_quiet(&s->w, s->peer, &s->heard);
     s->heard.len = 0;
 }

@@ -1,0 +1,55 @@
+#include "app/secure.h"
+
+#include "api/api_shard.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "hub/shard.h"
+#include "net/conn_tls.h"
+#include "net/tls_context.h"
+#include "net/tls_tickets.h"
+
+enum { DAY_S = 86400, SOON_DAYS = 14 };
+
+enum err secure_load(const struct settings *set, struct tls_context **out, struct problem *why)
+{
+    *out = NULL;
+    return tls_is_on(&set->tls) ? tls_context_new(&set->tls, out, why) : ERR_OK;
+}
+
+void secure_shards(struct hub *h, struct tls_context *c)
+{
+    struct tls_tickets tickets;
+    uint32_t i;
+
+    if (!c)
+        return;
+    tls_tickets_init(&tickets, clock_mono_ms());
+    for (i = 0; i < h->count; i++) {
+        net_use_tls(&h->shards[i]->net, &tickets);
+        api_use_tls(h->shards[i], c);
+    }
+    tls_tickets_wipe(&tickets);
+}
+
+static const char *kernel_part(const struct settings *set)
+{
+    if (!set->tls.kernel)
+        return "off";
+    return tls_kernel_can() ? "on" : "not offered";
+}
+
+void secure_say(const struct settings *set, const struct tls_context *c)
+{
+    int64_t left_s;
+
+    if (!c)
+        return;
+    left_s = tls_context_ends_s(c) - clock_wall_ms() / 1000;
+    log_info("tls", LOG_STR("rest", tls_is_on_for_rest(&set->tls) ? "on" : "off"),
+             LOG_STR("websocket", tls_is_on_for_ws(&set->tls) ? "on" : "off"),
+             LOG_STR("kernel", kernel_part(set)), LOG_NUM("certificate_days", left_s / DAY_S));
+    if (left_s < (int64_t)SOON_DAYS * DAY_S)
+        log_warn("certificate ends", LOG_NUM("days", left_s / DAY_S),
+                 LOG_STR("hint", left_s < 0 ? "it has ended: clients will not come in"
+                                            : "clients will not come in after that: renew it"));
+}
