@@ -4,7 +4,7 @@
 build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev
     libyaml-dev libssl-dev zlib1g-dev curl)
 test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
-    python3-websockets python3-yaml jq)
+    python3-websockets python3-yaml jq openssl)
 # Debian may start services of these three; the benchmark runs its own on other ports.
 bench_packages=(nginx libnginx-mod-nchan nats-server mosquitto wrk python3)
 guard_packages=(valgrind python3)

@@ -62,7 +62,9 @@ def parse_answer(raw, is_head=False):
 
 
 class Server:
-    def __init__(self, *sets, env=None, arguments=()):
+    def __init__(self, *sets, env=None, arguments=(), tls=None):
+        """tls: an ssl.SSLContext, when the REST port speaks TLS."""
+        self.tls = tls
         command = [BINARY, "serve", *arguments]
         for one in ("server.port=0", "pushca.pusher.socket-port=0", "pushca.pusher.shards=2", *sets):
             command += ["--set", one]
@@ -83,7 +85,8 @@ class Server:
     def _read(self):
         for line in self.process.stderr:
             self.lines.append(line)
-            found = re.search(r"\bready\b.*\brest\W+([\w.:\[\]]+):(\d+).*\bwebsocket\W+([\w.:\[\]]+):(\d+)", line)
+            found = re.search(r"\bready\b.*\brest\W+(?:https://)?([\w.:\[\]]+):(\d+)"
+                              r".*\bwebsocket\W+(?:wss://)?([\w.:\[\]]+):(\d+)", line)
             if found and self.rest is None:
                 self.rest = (found[1].strip("[]"), int(found[2]))
                 self.ws = (found[3].strip("[]"), int(found[4]))
@@ -119,7 +122,10 @@ class Server:
 
     def request(self, method, path, body=None, headers=None, wait=30):
         """One request on its own connection, by Python's client."""
-        connection = http.client.HTTPConnection(*self.rest, timeout=wait)
+        if self.tls:
+            connection = http.client.HTTPSConnection(*self.rest, timeout=wait, context=self.tls)
+        else:
+            connection = http.client.HTTPConnection(*self.rest, timeout=wait)
         try:
             connection.request(method, path, body, headers or {})
             got = connection.getresponse()

@@ -1,0 +1,484 @@
+"""TLS on both listeners: who is let in, what passes, what goes wrong, what it costs."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+
+import pytest
+import websockets
+
+from certificates import Certificates, openssl
+from pushca import BINARY, Server, identity
+
+SANITIZED = "/release/" not in BINARY
+ECHO = str(pathlib.Path(BINARY).with_name("ws-echo"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tell(capsys):
+    """Says a figure aloud: ./test repeats lines that begin so."""
+
+    def say(text):
+        with capsys.disabled():
+            print(f"\nfigure: {text}", flush=True)
+
+    return say
+
+
+def trusting(made, version=None, client=None):
+    context = ssl.create_default_context(cafile=made["ca.pem"])
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if client:
+        context.load_cert_chain(made[f"{client}.pem"], made[f"{client}.key"])
+    return context
+
+
+def pem(made):
+    return (f"server.ssl.certificate={made['server.pem']}",
+            f"server.ssl.certificate-private-key=file:{made['server.key']}")
+
+
+@pytest.fixture(scope="module")
+def server(made):
+    with Server(*pem(made), "pushca.pusher.shards=4", tls=trusting(made)) as one:
+        yield one
+
+
+def secure(server, made, port=None, context=None, session=None):
+    """A TLS connection; the caller closes it."""
+    sock = socket.create_connection(port or server.rest, timeout=20)
+    try:
+        context = context or trusting(made)
+        return context.wrap_socket(sock, server_hostname="127.0.0.1", session=session)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def ask(sock, path="/actuator/health"):
+    """One GET on an open connection; the status line."""
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+    got = b""
+    while b"\r\n\r\n" not in got:
+        more = sock.recv(65536)
+        assert more, got
+        got += more
+    length = int(re.search(rb"Content-Length: (\d+)", got)[1])
+    while len(got.partition(b"\r\n\r\n")[2]) < length:
+        got += sock.recv(65536)
+    return got.split(b"\r\n")[0]
+
+
+def rest_until_end(sock):
+    """What comes until the peer ends; a reset is an end, too."""
+    got = b""
+    try:
+        while more := sock.recv(65536):
+            got += more
+    except (ConnectionResetError, ssl.SSLError):
+        pass
+    return got
+
+
+# -- who is let in, and how ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("port", ["rest", "ws"])
+def test_versions_1_2_and_1_3_are_spoken_on_both_ports(server, made, version, port):
+    with secure(server, made, getattr(server, port), trusting(made, version)) as sock:
+        assert sock.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
+        assert ask(sock).startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("offer", [
+    ["-tls1", "-cipher", "ALL:@SECLEVEL=0"],
+    ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+    ["-tls1_2", "-cipher", "AES128-GCM-SHA256"],  # no forward secrecy
+    ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA256"],  # CBC
+    ["-tls1_2", "-cipher", "AECDH-AES128-SHA:@SECLEVEL=0"],  # nobody's key
+    ["-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256"],
+])
+def test_old_versions_and_weak_ciphers_are_refused(server, offer):
+    answer = openssl("s_client", "-connect", f"127.0.0.1:{server.rest[1]}", *offer, check=False)
+    said = (answer.stdout + answer.stderr).decode(errors="replace")
+    assert answer.returncode != 0 and re.search("alert (protocol version|handshake failure)", said), said
+
+
+def test_alpn_chooses_http_1_1_and_nothing_else(server, made):
+    both = trusting(made)
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    with secure(server, made, context=both) as sock:
+        assert sock.selected_alpn_protocol() == "http/1.1"
+        assert ask(sock) == b"HTTP/1.1 200 OK"
+    other = trusting(made)
+    other.set_alpn_protocols(["h2"])
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        secure(server, made, context=other).close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_ticket_resumes_on_any_shard(server, made, version):
+    context = trusting(made, version)
+    resumed = server.metrics()["pushca_tls_resumed_total"]
+    with secure(server, made, context=context) as sock:
+        ask(sock)
+        session = sock.session
+    for _ in range(8):  # the kernel spreads them over four shards
+        with secure(server, made, context=context, session=session) as sock:
+            ask(sock)
+            assert sock.session_reused
+    assert server.metrics()["pushca_tls_resumed_total"] >= resumed + 8
+
+
+def test_curl_and_its_end_of_tls(server, made):
+    url = f"https://127.0.0.1:{server.rest[1]}/actuator"
+    got = subprocess.run(["curl", "-sS", "--cacert", made["ca.pem"], url, url], capture_output=True, check=True, timeout=20)
+    assert got.stdout.count(b'"href":"https://127.0.0.1') >= 14 and got.stderr == b""
+    with secure(server, made) as sock:
+        sock.sendall(b"GET /actuator/info HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        sock.suppress_ragged_eofs = False  # an end without close_notify would raise
+        while sock.recv(4096):
+            pass
+
+
+def test_the_advertised_url_is_wss(server):
+    assert server.open().startswith(f"wss://127.0.0.1:{server.ws[1]}/")
+
+
+@pytest.mark.parametrize("mode", ["want", "need"])
+def test_certificates_of_clients(made, mode):
+    sets = pem(made) + (f"server.ssl.client-auth={mode}", f"server.ssl.trust-certificate={made['ca.pem']}",
+                        "pushca.pusher.ssl.enabled=false")
+    with Server(*sets, tls=trusting(made, client="client")) as server:
+        assert server.get("/actuator/health").status == 200
+        # in 1.3 the client hears of a refusal after its handshake
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            with secure(server, made, context=trusting(made, client="stranger")) as sock:
+                ask(sock)
+        if mode == "want":
+            with secure(server, made) as sock:
+                assert ask(sock) == b"HTTP/1.1 200 OK"
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                with secure(server, made) as sock:
+                    ask(sock)
+        # the other listener was left plain
+        assert server.open().startswith("ws://")
+        assert server.try_handshake("/" + server.open().rsplit("/", 1)[1]).status == 101
+
+
+# -- files -----------------------------------------------------------------------------------------------
+
+def works(made, *sets):
+    with Server(*sets, "pushca.pusher.shards=1", tls=trusting(made)) as server:
+        assert server.get("/actuator/health").status == 200
+
+
+def refusal(*sets):
+    command = [BINARY, "--check-config"]
+    for one in sets:
+        command += ["--set", one]
+    got = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert got.returncode == 1 and got.stdout == "", got
+    lines = [line for line in got.stderr.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 2, got.stderr
+    assert "Sanitizer" not in got.stderr
+    return lines[1]
+
+
+def test_stores_and_encrypted_keys_open(made):
+    key = ("-inkey", made["server.key"], "-in", made["server.pem"], "-certfile", made["ca.pem"])
+    store = made.store("server.p12", "s3cret", *key, "-name", "Main")
+    works(made, f"server.ssl.key-store={store}", "server.ssl.key-store-password=s3cret", "server.ssl.key-alias=main")
+    openssl("rsa", "-in", made["server.key"], "-aes256", "-passout", "pass:s3cret", "-out", made["locked.key"])
+    both = pathlib.Path(made["both.pem"])
+    both.write_bytes(pathlib.Path(made["server.pem"]).read_bytes() + pathlib.Path(made["locked.key"]).read_bytes())
+    works(made, f"server.ssl.certificate={both}", "server.ssl.key-password=s3cret")
+    works(made, f"server.ssl.key-store=file:{both}", "server.ssl.key-store-type=PEM", "server.ssl.key-store-password=s3cret")
+
+
+def test_what_does_not_fit_is_refused_with_one_line(made):
+    certificate, key = pem(made)
+    store = made.store("wrong.p12", "s3cret", "-inkey", made["server.key"], "-in", made["server.pem"], "-name", "main")
+    path = f"server.ssl.key-store={store}"
+    opened = "server.ssl.key-store-password=s3cret"
+    openssl("rsa", "-in", made["server.key"], "-aes256", "-passout", "pass:s3cret", "-out", made["shut.key"])
+    locked = f"server.ssl.certificate-private-key={made['shut.key']}"
+    trust = f"server.ssl.trust-store={made['server.key']}"
+
+    def says(text, *sets):
+        line = refusal(*sets)
+        assert text in line and "s3cret" not in line and "wr0ng" not in line, line
+
+    says("server.ssl.certificate: /nowhere.pem: No such file", "server.ssl.certificate=/nowhere.pem", key)
+    says("there is no class path here", "server.ssl.certificate=classpath:a.pem", key)
+    says("has no certificate in PEM form", f"server.ssl.certificate={made['server.key']}", key)
+    says("has no readable private key", certificate, f"server.ssl.certificate-private-key={made['ca.pem']}")
+    says("does not belong to the certificate", certificate, f"server.ssl.certificate-private-key={made['client.key']}")
+    says("server.ssl.key-password is not given", certificate, locked)
+    says("server.ssl.key-password does not open it", certificate, locked, "server.ssl.key-password=wr0ng")
+    says("server.ssl.key-store-password is not given", path)
+    says("server.ssl.key-store-password does not open it", path, "server.ssl.key-store-password=wr0ng")
+    says("the first key in it is called main, not other", path, opened, "server.ssl.key-alias=other")
+    says("is no PKCS12 store", f"server.ssl.key-store={made['server.pem']}", opened)
+    says("server.ssl.trust-store", certificate, key, trust, "server.ssl.client-auth=need")
+    says("expected TLSv1.2 and TLSv1.3, found TLSv1.1", certificate, key, "server.ssl.enabled-protocols=TLSv1.1,TLSv1.2")
+    says("server.ssl.ciphers: TLS_RSA_WITH_AES_128_CBC_SHA", certificate, key,
+         "server.ssl.ciphers=TLS_RSA_WITH_AES_128_CBC_SHA")
+    says("expected server.ssl.certificate or server.ssl.key-store", "server.ssl.enabled=true")
+
+
+def test_protocols_and_ciphers_can_be_narrowed(made):
+    sets = pem(made) + ("server.ssl.enabled-protocols=TLSv1.2", "pushca.pusher.shards=1",
+                        "server.ssl.ciphers=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,ECDHE-ECDSA-AES128-GCM-SHA256")
+    with Server(*sets, tls=trusting(made)) as server:
+        with secure(server, made) as sock:
+            assert sock.cipher()[0] == "ECDHE-RSA-AES256-GCM-SHA384" and sock.version() == "TLSv1.2"
+        with pytest.raises(ssl.SSLError):
+            secure(server, made, context=trusting(made, ssl.TLSVersion.TLSv1_3)).close()
+
+
+# -- what passes -----------------------------------------------------------------------------------------
+
+def test_pipelined_requests_are_answered_in_order(server, made):
+    with secure(server, made) as sock:
+        one = "GET /actuator/metrics/pushca.sockets HTTP/1.1\r\nHost: {}\r\n\r\n"
+        sock.sendall("".join(one.format(i) for i in range(299)).encode() +
+                     b"GET /actuator/info HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        got = rest_until_end(sock)
+        assert got.count(b"HTTP/1.1 200 OK") == 300 and got.endswith(b"}}")
+
+
+@pytest.mark.tsan
+def test_clients_of_every_shard_hear_each_other(server, made):
+    async def talk():
+        context = trusting(made)
+        who = [identity(f"tls-{i}") for i in range(12)]
+        socks = [await websockets.connect(server.open(one), ssl=context) for one in who]
+        for i, sock in enumerate(socks):
+            target = who[(i + 1) % len(who)]
+            await sock.send(json.dumps({"command": "SEND_MESSAGE", "metaData": {
+                "id": f"m{i}", "filter": target, "preserveOrder": False, "message": f"hello {i}"}}))
+        for i, sock in enumerate(socks):
+            text = await asyncio.wait_for(sock.recv(), 20)
+            assert text.endswith(f"hello {(i - 1) % len(who)}"), text
+        for sock in socks:
+            await sock.close()
+            assert sock.close_code == 1000
+
+    asyncio.run(talk())
+
+
+@pytest.fixture
+def echo(made):
+    command = [ECHO, "--port", "0"]
+    for one in pem(made):
+        command += ["--set", one]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    line = process.stderr.readline()
+    try:
+        yield "wss://127.0.0.1:" + re.search(r"port=(\d+)", line)[1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 0 and "Sanitizer" not in said, said
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_large_messages_pass_both_ways(echo, made, version):
+    async def talk():
+        async with websockets.connect(echo, ssl=trusting(made, version), max_size=None, compression=None) as sock:
+            large = os.urandom(8 << 20)
+            await sock.send(large)
+            assert await asyncio.wait_for(sock.recv(), 60) == large
+            small = large[: (1 << 20) if not SANITIZED else (1 << 17)]
+            await sock.send([small[i : i + 64] for i in range(0, len(small), 64)])
+            assert await asyncio.wait_for(sock.recv(), 60) == small
+
+    asyncio.run(talk())
+
+
+def upgraded(server, made, who, **options):
+    """A WebSocket by hand over TLS; the caller closes it."""
+    url = server.open(who)
+    sock = secure(server, made, server.ws, **options)
+    sock.sendall(f"GET /{url.rsplit('/', 1)[1]} HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += sock.recv(1)
+    assert b" 101 " in got
+    return sock
+
+
+def frames_of(data):
+    """(opcode, payload) of each whole frame a server sent."""
+    found = []
+    while len(data) >= 2:
+        length, head = data[1], 2
+        if length == 126:
+            length, head = struct.unpack(">H", data[2:4])[0], 4
+        elif length == 127:
+            length, head = struct.unpack(">Q", data[2:10])[0], 10
+        if len(data) < head + length:
+            break
+        found.append((data[0] & 15, data[head : head + length]))
+        data = data[head + length :]
+    assert data == b""
+    return found
+
+
+def test_a_receiver_that_does_not_read_is_closed_and_hears_why(server, made):
+    who = identity("tls-deaf")
+    slow = server.metrics()['pushca_sockets_closed_total{reason="slow"}']
+    sock = upgraded(server, made, who)
+    connection = http.client.HTTPSConnection(*server.rest, timeout=20, context=server.tls)
+    texts = []
+    for i in range(400):
+        texts.append(f"{i} " + "x" * 60000)
+        connection.request("POST", "/send-notification", json.dumps({"filter": who, "message": texts[-1]}),
+                           {"Content-Type": "application/json"})
+        assert connection.getresponse().read() is not None
+        if i % 20 == 0 and server.metrics()['pushca_sockets_closed_total{reason="slow"}'] > slow:
+            break
+    connection.close()
+    assert server.metrics()['pushca_sockets_closed_total{reason="slow"}'] == slow + 1
+    found = frames_of(rest_until_end(sock))
+    sock.close()
+    assert found[-1][0] == 8 and found[-1][1][:2] == struct.pack(">H", 1013)
+    heard = [payload.decode() for opcode, payload in found[:-1] if opcode == 1]
+    assert heard == texts[: len(heard)] and heard
+
+
+# -- what goes wrong -------------------------------------------------------------------------------------
+
+def hello():
+    """The first flight of a real client."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def send_raw(port, data):
+    with socket.create_connection(port, timeout=20) as sock:
+        sock.sendall(data)
+        return rest_until_end(sock)
+
+
+@pytest.mark.parametrize("port", ["rest", "ws"])
+def test_who_speaks_no_tls_is_told_or_cut(server, port):
+    port = getattr(server, port)
+    answer = send_raw(port, b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"speaks TLS" in answer
+    for data in (b"garbage instead of a hello\r\n" * 100, b"\x16\x03\x01\xff\xff" + b"\x01" * 65535, b"\0" * 5,
+                 b"\x16\x03\x01\x00\x04\x01\xff\xff\xff", hello() + b"and then plain words" * 50):
+        answer = send_raw(port, data)
+        assert b"HTTP" not in answer and len(answer) < 8000
+
+
+def test_half_handshakes_end_in_time(made):
+    sets = pem(made) + ("pushca.limits.handshake-ms=300", "pushca.limits.head-arrival-ms=300", "pushca.pusher.shards=1")
+    with Server(*sets, tls=trusting(made)) as server:
+        first = hello()
+        for port in (server.rest, server.ws):
+            for part in (b"", first[:1], first[:5], first[:100], first):
+                send_raw(port, part)  # returns when the server has closed
+        assert server.metrics()['pushca_tls_handshakes_total{result="failed"}'] == 10
+        assert server.get("/actuator/health").status == 200
+
+
+def test_a_hello_in_single_bytes_is_understood(server, made):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting(made).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with socket.create_connection(server.rest, timeout=20) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        done = False
+        while not done:
+            try:
+                client.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                pass
+            for byte in outgoing.read():
+                sock.sendall(bytes([byte]))
+            if not done:
+                incoming.write(sock.recv(65536))
+        client.write(b"GET /actuator/health HTTP/1.1\r\nHost: t\r\n\r\n")
+        sock.sendall(outgoing.read())
+        got = b""
+        while b"UP" not in got:
+            incoming.write(sock.recv(65536))
+            try:
+                got += client.read(65536)
+            except ssl.SSLWantReadError:
+                pass
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_broken_records_end_the_connection_and_nothing_else(server, made, version):
+    for spoil in ("flip", "cut", "plain"):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = trusting(made, version).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        with socket.create_connection(server.rest, timeout=20) as sock:
+            done = False
+            while not done:
+                try:
+                    client.do_handshake()
+                    done = True
+                except ssl.SSLWantReadError:
+                    pass
+                sock.sendall(outgoing.read())
+                if not done:
+                    incoming.write(sock.recv(65536))
+            client.write(b"GET /actuator/health HTTP/1.1\r\nHost: t\r\n\r\n")
+            record = bytearray(outgoing.read())
+            if spoil == "flip":
+                record[-1] ^= 1
+            elif spoil == "cut":
+                del record[-10:]
+            else:
+                record = b"GET /actuator/health HTTP/1.1\r\nHost: t\r\n\r\n"
+            sock.sendall(record)
+            with contextlib.suppress(OSError):  # it may have ended already
+                sock.shutdown(socket.SHUT_WR)
+            incoming.write(rest_until_end(sock))
+            with pytest.raises(ssl.SSLError):  # no answer, but an alert or the end
+                while client.read(65536):
+                    raise AssertionError("an answer to a broken record")
+                raise ssl.SSLError("ended")
+    assert server.get("/actuator/health").status == 200
+
+
+# -- what it costs ---------------------------------------------------------------------------------------
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers change what memory costs")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_idle_connection_costs_at_most_15_kib(made, tell, version):
+    count = 1000
+    context = trusting(made, version)
+    with Server(*pem(made), tls=trusting(made)) as server:
+        socks = [upgraded(server, made, identity(f"idle-{i}"), context=context) for i in range(100)]
+        before = server.resident_bytes()
+        socks += [upgraded(server, made, identity(f"idle-{i}"), context=context) for i in range(100, 100 + count)]
+        each = (server.resident_bytes() - before) / count
+        for sock in socks:
+            sock.close()
+        tell(f"{each:.0f} bytes of resident memory per idle {version.name} connection, over {count}")
+        assert each <= 15 * 1024
