@@ -11,14 +11,12 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/mem.h"
-#include "flow/thread.h"
 #include "net/tls.h"
 #include "net/tls_files.h"
 
 enum {
     TICKET_LIFE_S = 3600,
     CERTIFICATES_BYTES = 16384, /* of a client */
-    BLOCK_BYTES = 24576,        /* one allocation of OpenSSL in a shard: a record and more */
     SUITES_TEXT = 1024,
 };
 
@@ -30,18 +28,13 @@ struct tls_context {
 
 /* ---- memory ---- */
 
-static bool is_too_much(size_t size)
-{
-    return size > BLOCK_BYTES && !thread_at_home(NULL);
-}
-
 static void *take(size_t size, const char *file, int line)
 {
     void *p;
 
     (void)file;
     (void)line;
-    return is_too_much(size) || mem_try(size, &p) ? NULL : p;
+    return mem_try(size, &p) ? NULL : p;
 }
 
 static void give(void *p, const char *file, int line)
@@ -59,7 +52,7 @@ static void *resize(void *p, size_t size, const char *file, int line)
         mem_free(p);
         return NULL;
     }
-    return is_too_much(size) ? NULL : mem_resize(p, size);
+    return mem_resize(p, size);
 }
 
 void tls_count_memory(void)

@@ -29,7 +29,5 @@ int64_t tls_context_ends_s(const struct tls_context *c);
 /* Would the kernel encrypt? (The module tls is loaded.) */
 bool tls_kernel_can(void);
 
-/* OpenSSL's memory from mem_*, so that the budget knows of it. Once, first of all in main. In the
-   threads of shards one allocation has a limit: a peer may announce a handshake message of 128 KiB,
-   for which OpenSSL would reserve the room at once. */
+/* OpenSSL's memory from mem_*, so that the budget knows of it. Once, first of all in main. */
 void tls_count_memory(void);
