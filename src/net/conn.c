@@ -470,8 +470,6 @@ static bool write_some(struct conn *c)
     enum err e;
     int i;
 
-    if (is_shaking(c))
-        return false;
     for (i = 0; i < count; i++)
         offered += iov[i].iov_len;
     if (!count)
@@ -576,6 +574,7 @@ static void answer_plain(struct conn *c)
     memcpy(f->at, plain_answer, f->len);
     tls_free(c->tls);
     c->tls = NULL;
+    watch(c, false, false, false);
     conn_push_last(c, f);
     conn_finish(c);
     frame_unref(f);
@@ -609,7 +608,7 @@ static void shake(struct conn *c)
     e = tls_handshake(c->tls);
     if (e == ERR_AGAIN) {
         c->last_progress_ms = c->net->loop->now_ms;
-        watch(c, c->in_off, c->tls->wants_room, c->tls->wants_room);
+        watch(c, c->in_off, c->tls->wants_room, true);
     } else if (e) {
         end_handshake(c, e);
     } else {
@@ -634,7 +633,8 @@ static void mind_tls(struct conn *c)
             c->last_progress_ms = c->net->loop->now_ms;
         watch(c, c->in_off, true, true);
         rearm(c);
-    } else if (t->write_waits && write_some(c)) {
+    } else if (t->write_waits) {
+        t->write_waits = false;
         mark_dirty(c, false);
     }
 }
@@ -649,6 +649,8 @@ void conn_secure(struct conn *c, struct tls_context *context, int64_t limit_ms)
         return;
     }
     c->tls->due_ms = n->loop->now_ms + limit_ms;
+    c->last_progress_ms = n->loop->now_ms;
+    watch(c, c->in_off, c->paused, true); /* what is pushed waits for the handshake */
     rearm(c);
 }
 

@@ -41,7 +41,7 @@ enum err tls_open(struct tls_net *n, struct tls_context *context, int fd, struct
     struct tls *t = mem_new(struct tls);
 
     t->net = n;
-    t->is_shaking = true;
+    t->is_shaking = t->write_waits = true;
     t->ssl = SSL_new(tls_context_ssl(context));
     if (!t->ssl || !SSL_set_fd(t->ssl, fd)) {
         ERR_clear_error();
@@ -102,9 +102,13 @@ enum err tls_handshake(struct tls *t)
     ERR_clear_error();
     t->wants_room = false;
     result = SSL_do_handshake(t->ssl);
-    if (result != 1)
-        return reason(t, result);
-    t->is_shaking = false;
+    if (result != 1) {
+        enum err e = reason(t, result);
+
+        t->write_waits = !t->wants_room;
+        return e;
+    }
+    t->is_shaking = t->write_waits = false;
     meter_add(METER_TLS_DONE, 1);
     if (SSL_session_reused(t->ssl))
         meter_add(METER_TLS_RESUMED, 1);
@@ -126,7 +130,7 @@ enum err tls_read(struct tls *t, void *at, size_t len, size_t *got)
         else
             e = reason(t, 0);
     } while (!e && n >= LONG_RECORD && len - *got >= TLS_RECORD_BYTES);
-    return *got ? ERR_OK : e; /* an error comes again with the next call */
+    return e;
 }
 
 /* A piece for one record from iov, behind the first `skip` bytes: in place when one entry has it,

@@ -64,11 +64,15 @@ void tls_move(struct tls *t, struct tls_net *to); /* for good; on the new thread
    peer speaks plain HTTP; ERR_BAD: it is over, and the peer was told why. */
 MUST_USE enum err tls_handshake(struct tls *t);
 
-/* As sock_read; len at least TLS_RECORD_BYTES. A peer's close_notify is its end. */
-MUST_USE enum err tls_read(struct tls *t, void *at, size_t len, size_t *got);
+/* None of what follows is inlined: plain connections, which are the many, pay by its registers.
+   As sock_read, but *got may be more than 0 beside an error; len at least TLS_RECORD_BYTES. A
+   peer's close_notify is its end. */
+MUST_USE __attribute__((noinline)) enum err tls_read(struct tls *t, void *at, size_t len,
+                                                     size_t *got);
 
 /* As sock_write; iov begins with what was promised. With write_waits: not before more was read. */
-MUST_USE enum err tls_write(struct tls *t, const struct iovec *iov, int count, size_t *sent);
+MUST_USE __attribute__((noinline)) enum err tls_write(struct tls *t, const struct iovec *iov,
+                                                      int count, size_t *sent);
 
 /* Sends close_notify. ERR_AGAIN: the kernel takes no bytes now. */
-enum err tls_end(struct tls *t);
+__attribute__((noinline)) enum err tls_end(struct tls *t);
