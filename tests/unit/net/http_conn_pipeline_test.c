@@ -79,10 +79,10 @@ static void add_request(struct script *t, bool is_last, struct dice *d)
 
 static void script_init(struct script *t, struct dice *d)
 {
+    static const char chunked[] = "POST /bad HTTP/1.1\r\nHost: x\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\nx\r\n";
     static const char *const bad[] = {"GET /bad HTTP/1.1\r\nHost: x\r\nX\r\n\r\n", "GET\r\n",
-                                      "GET /bad HTTP/1.1\r\nHost : x\r\n\r\n",
-                                      "POST /bad HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked"
-                                      "\r\n\r\nx\r\n"};
+                                      "GET /bad HTTP/1.1\r\nHost : x\r\n\r\n", chunked};
     size_t count = dice_roll(d, REQUESTS_MOST);
 
     *t = (struct script){.ending = (enum ending)dice_roll(d, ENDINGS)};
@@ -110,28 +110,36 @@ static bool is_over(const struct site *s, const struct script *t)
     return s->requests == t->requests && !s->owes && (t->ending != IS_BAD || s->errors > 0);
 }
 
+/* Sends the next piece; false: there is no more to send. */
+static bool send_piece(struct site *s, struct bytes *rest, size_t len)
+{
+    ssize_t sent;
+
+    if (rest->len == 0)
+        return false;
+    sent = send(s->peer, rest->at, len < rest->len ? len : rest->len, MSG_NOSIGNAL);
+    if (sent > 0)
+        *rest = bytes_of(rest->at + sent, rest->len - (size_t)sent);
+    else if (errno != EAGAIN) /* the last answer was given */
+        rest->len = 0;
+    return rest->len > 0;
+}
+
 /* Sends it in pieces, while answers are given now and then. */
 static void play(struct site *s, const struct script *t, struct buf *out, struct dice *d)
 {
     struct bytes rest = buf_bytes(&t->in);
     size_t most = 1 + dice_roll(d, 200);
+    bool sending = true;
     int turns = 0;
 
-    while (rest.len > 0 || !is_over(s, t)) {
-        size_t n = 1 + dice_roll(d, most);
-        ssize_t sent;
-
-        n = n < rest.len ? n : rest.len;
-        sent = n ? send(s->peer, rest.at, n, MSG_NOSIGNAL) : 0;
-        if (n && sent < 0 && errno != EAGAIN) /* the last answer was given */
-            rest.len = 0;
-        if (sent > 0)
-            rest = bytes_of(rest.at + sent, rest.len - (size_t)sent);
-        if (rest.len == 0 && t->ending == IS_CUT)
+    while (sending || !is_over(s, t)) {
+        sending = send_piece(s, &rest, 1 + dice_roll(d, most));
+        if (!sending && t->ending == IS_CUT)
             shutdown(s->peer, SHUT_WR);
         s->answer_later = dice_roll(d, 3) == 0;
         if (dice_roll(d, 2))
-            loop_turn(&s->w.loop, rest.len ? 0 : 1);
+            loop_turn(&s->w.loop, sending ? 0 : 1);
         if (s->h && s->owes && dice_roll(d, 3) == 0)
             answer(s->h, 200, buf_bytes(&s->put_off));
         (void)peer_take(s->peer, out);

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "net/http_conn.h"
+#include "unit/net/http_text.h"
 #include "unit/net/peer.h"
 
 enum { BODY_LIMIT = 2000 };
@@ -12,11 +13,10 @@ struct site {
     struct http_limits limits;
     struct http_handler handler;
     struct http_conn *h;
-    int peer;
     struct buf log;                /* a line per call of the handler */
     struct buf put_off;            /* the body of the answer that is owed */
     struct buf unread;             /* of a released socket */
-    int released;                  /* its descriptor */
+    int peer, released;            /* descriptors: the other end; one given away */
     bool answer_later, release;    /* instead of answering at once */
     void (*leave)(struct site *s); /* the same */
     bool end_inside, owes;         /* http_end from within on_request; an answer that was put off */
@@ -147,28 +147,4 @@ static inline enum peer_end site_hear(struct site *s, struct bytes in, struct bu
 {
     peer_write(&s->w, s->peer, in);
     return peer_read_quiet(&s->w, s->peer, out);
-}
-
-static inline size_t count_text(struct bytes in, const char *text)
-{
-    size_t count = 0, len = strlen(text), i;
-
-    for (i = 0; i + len <= in.len; i++)
-        count += memcmp(in.at + i, text, len) == 0;
-    return count;
-}
-
-#define DATE "Date: ************************* GMT\r\n"
-
-/* Date lines are blanked, so that transcripts compare. */
-static inline void blank_dates(struct buf *b)
-{
-    static const char name[] = "Date: ";
-    size_t i;
-
-    for (i = 0; i + 35 < b->len; i++)
-        if (memcmp(b->at + i, name, 6) == 0) {
-            assert_memory_equal(b->at + i + 31, " GMT\r\n", 6);
-            memset(b->at + i + 6, '*', 25);
-        }
 }
