@@ -231,12 +231,15 @@ static void rest_send(void)
         post_body(p, "/send-notification", ASKED_SEND, m);
 }
 
+/* Not behind other requests: while those are answered with pauses, it is not looked at. */
 static void rest_acked(void)
 {
     struct peer *p = some_caller();
     struct message *m;
 
-    if (may_ask(p) && (m = add_acked(p->serial)))
+    if (p->asked_len)
+        quiet();
+    if (may_ask(p) && p->asked_len == 0 && (m = add_acked(p->serial)))
         post_body(p, "/send-notification-with-acknowledge", ASKED_ACKED, m);
 }
 
