@@ -182,11 +182,10 @@ static void on_message(struct ws_conn *w, const struct ws_message *m)
         conn_finish(w->conn);
     } else if (w->closing) {
         return; /* said after our Close, or on the way when we sent it: nobody listens any more */
-    } else if ((m->opcode == WS_PING || m->opcode == WS_PONG) && !ws_tolerate(w, WS_PINGS)) {
-        return;
-    } else if (m->opcode == WS_PING) {
-        pong(w, m->payload);
-    } else if (m->opcode != WS_PONG) {
+    } else if (m->opcode == WS_PING || m->opcode == WS_PONG) {
+        if (ws_tolerate(w, WS_PINGS) && m->opcode == WS_PING)
+            pong(w, m->payload);
+    } else {
         w->ops->on_message(w, m->opcode, m->payload);
     }
 }
