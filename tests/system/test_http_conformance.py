@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import time
 
 import pytest
 
@@ -321,3 +322,30 @@ def test_limits_that_are_set_hold_to_the_byte(more, status):
         for framed in (with_length, lambda body: b"POST /send-notification HTTP/1.1\r\n" + HOST + JSON + CHUNKED + b"\r\n" + chunks(body)):
             body = BODY + b" " * (200 + more - len(BODY))
             assert server.raw(framed(body))[0][0].status == (413 if more > 0 else 200)
+
+
+def test_who_is_turned_away_gets_one_answer_whatever_it_sends():
+    """64 at once are told so and may take their time to read it; more are cut."""
+    with Server("pushca.pusher.shards=1", "pushca.limits.http-connections=1", "pushca.limits.linger-ms=20000") as server:
+        with connect(server) as inside:
+            inside.sendall(get())
+            read_until(inside, b"\r\n\r\n")
+            refused = [connect(server) for _ in range(65)]
+            for sock in refused[:64]:
+                answer, rest = parse_answer(read_until(sock, b"\r\n\r\n"))
+                assert (answer.status, answer.headers["connection"], rest) == (503, "close", b"")
+            assert refused[64].recv(1) == b""
+            for sock in refused[:64]:
+                sock.sendall(get() * 3)
+            # the one inside is served meanwhile, so what the others said has been read
+            inside.sendall(get())
+            read_until(inside, b"\r\n\r\n")
+            for sock in refused:
+                assert sock.recv(1) == b""
+                sock.close()
+            with connect(server) as again:
+                assert b" 503 " in read_until(again, b"\r\n\r\n")
+        until = time.monotonic() + 20
+        while server.get(LIVE.decode()).status != 200:
+            assert time.monotonic() < until
+            time.sleep(0.02)
