@@ -28,6 +28,8 @@
 /* Above every conn's and listener's tag, below the loop's own. */
 #define SIGNAL_TAG (LOOP_WAKE_TAG - 1)
 
+enum { LARGEST_CASE = 16 * 1024 * 1024 };
+
 struct options {
     const char *address; /* null: server.address */
     uint16_t port;
@@ -174,17 +176,33 @@ static enum err open_signals(struct echo *e)
     return poll_add(&e->loop.poll, e->signal_fd, EPOLLIN, SIGNAL_TAG);
 }
 
-/* A suite compares all that comes with what it wants, so a ping nobody asked for would spoil a
-   case: there are none unless their interval is given. */
-static int64_t ping_interval_ms(const struct options *o, const struct settings *set)
+static bool is_given(const struct options *o, const char *key)
 {
-    static const char key[] = "pushca.pusher.ping-interval-ms=";
+    size_t len = strlen(key);
     int i;
 
     for (i = 0; i < o->set_count; i++)
-        if (strncmp(o->sets[i], key, sizeof(key) - 1) == 0)
-            return set->ping_interval_ms;
-    return 0;
+        if (strncmp(o->sets[i], key, len) == 0 && o->sets[i][len] == '=')
+            return true;
+    return false;
+}
+
+/* Two defaults are not Pushca's, for the suites' sake: they compare all that comes with what they
+   want, so a ping nobody asked for would spoil a case, and their largest message has 16 MiB. */
+static struct ws_settings ws_settings(const struct options *o, const struct settings *set)
+{
+    struct ws_settings ws = {.limits = set->ws,
+                             .ping_interval_ms = set->ping_interval_ms,
+                             .pong_wait_ms = set->pong_wait_ms,
+                             .memory_bytes = set->memory_bytes,
+                             .deflate = set->deflate,
+                             .nuisances = {set->nuisances[0], set->nuisances[1]}};
+
+    if (!is_given(o, "pushca.pusher.ping-interval-ms"))
+        ws.ping_interval_ms = 0;
+    if (!is_given(o, "pushca.limits.message-bytes"))
+        ws.limits.message_bytes = LARGEST_CASE;
+    return ws;
 }
 
 static void use_tls(struct echo *e)
@@ -213,12 +231,7 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     e->http = (struct http_limits){set->http,    set->body_bytes,    set->head_ms,
                                    set->body_ms, set->keep_alive_ms, set->memory_bytes};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
-    e->ws = (struct ws_settings){.limits = set->ws,
-                                 .ping_interval_ms = ping_interval_ms(o, set),
-                                 .pong_wait_ms = set->pong_wait_ms,
-                                 .memory_bytes = set->memory_bytes,
-                                 .deflate = set->deflate,
-                                 .nuisances = {set->nuisances[0], set->nuisances[1]}};
+    e->ws = ws_settings(o, set);
     e->ws_ops = (struct ws_ops){&e->ws, ws_on_message, ws_on_closed};
     rand_init(&e->rand);
     err = sock_listen(o->address ? o->address : set->address, o->port, false, &fd);

@@ -28,8 +28,7 @@ class Case(NamedTuple):
 
 
 class Echo:
-    name = "echo"
-    message_bytes = 8 * MEBIBYTE
+    message_bytes = 16 * MEBIBYTE
 
     @staticmethod
     def ask(text, size=0):
@@ -44,7 +43,6 @@ class Echo:
 
 
 class Pushca:
-    name = "pushca"
     message_bytes = 8 * MEBIBYTE
     least = 80  # octets of a message whose text is short
 
