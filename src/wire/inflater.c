@@ -95,7 +95,8 @@ static enum err step(struct inflater *i, struct buf *out, size_t limit)
         return ERR_FULL;
     if (result != Z_OK && result != Z_BUF_ERROR)
         return ERR_BAD;
-    if (z->avail_in < before)
+    /* what ends a block may lie in bits taken by an earlier call; at an end there are none left */
+    if (!i->is_at_end || z->avail_in < before)
         i->is_at_end = z->data_type == ON_A_BORDER;
     return ERR_OK;
 }

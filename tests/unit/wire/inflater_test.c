@@ -5,6 +5,7 @@
 #include "unit/wire/split.h"
 #include "wire/deflate.h"
 #include "wire/deflater.h"
+#include "wire/ws.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define B(literal)                                                                                 \
@@ -165,6 +166,26 @@ static void the_limit_holds_for_what_comes_out(void **state)
     }
 }
 
+/* A block of 1,549 zeros that ends on a whole byte. Wherever the room for output ends: what ends
+   the block may lie in a byte that was taken before. */
+static void the_end_is_seen_in_any_room(void **state)
+{
+    struct bytes block = BYTES("\x62\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x00");
+
+    (void)state;
+    for (size_t room = 1; room < 1600; room++) {
+        struct inflater i;
+        struct buf out = {0};
+
+        (void)buf_reserve(&out, room + WS_PADDING);
+        inflater_init(&i, 15, true, 0);
+        assert_int_equal(inflate_one(&i, block, &out, USUAL, SPLIT_NEVER, NULL), ERR_OK);
+        assert_int_equal(out.len, 1549);
+        inflater_fini(&i);
+        buf_fini(&out);
+    }
+}
+
 static void a_bomb_takes_no_more_than_its_limit(void **state)
 {
     enum { LIMIT = 100000 };
@@ -240,6 +261,7 @@ int main(void)
         cmocka_unit_test(context_goes_from_message_to_message),
         cmocka_unit_test(what_is_no_compressed_data_is_bad),
         cmocka_unit_test(the_limit_holds_for_what_comes_out),
+        cmocka_unit_test(the_end_is_seen_in_any_room),
         cmocka_unit_test(a_bomb_takes_no_more_than_its_limit),
         cmocka_unit_test(no_window_takes_more_than_was_said),
         cmocka_unit_test(over_the_budget_nothing_is_inflated),
