@@ -43,29 +43,32 @@ struct frame *frame_ref(struct frame *f)
     return f;
 }
 
-/* Whoever held the last twin frees the rest of its row, at most one for each form. Apart: most
-   counts given back are not the last. */
+static bool is_last(struct frame *f)
+{
+    /* what other threads did with the frame comes before the free */
+    uint32_t before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
+
+    DCHECK(before > 0);
+    return before == 1;
+}
+
+/* The row of twins behind it too, up to one that somebody else holds: at most one for each form.
+   Apart: most counts given back are not the last. */
 __attribute__((noinline)) static void free_row(struct frame *f)
 {
-    do {
-        struct frame *twin = atomic_load_explicit(&f->twin, memory_order_relaxed);
+    struct frame *twin;
 
+    do {
+        twin = atomic_load_explicit(&f->twin, memory_order_relaxed);
         meter_add(METER_MEM_FRAMES, -(int64_t)(sizeof(*f) + f->len));
         mem_free(f);
         f = twin;
-    } while (f && atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1);
+    } while (f && is_last(f));
 }
 
 void frame_unref(struct frame *f)
 {
-    uint32_t before;
-
-    if (!f)
-        return;
-    /* what other threads did with the frame comes before the free */
-    before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
-    DCHECK(before > 0);
-    if (before == 1)
+    if (f && is_last(f))
         free_row(f);
 }
 

@@ -91,27 +91,18 @@ static enum err make_twin(struct ws_conn *w, struct frame *f, struct bytes text,
     return ERR_OK;
 }
 
-static enum err push_smaller(struct ws_conn *w, const struct frame *f, struct frame *instead)
-{
-    enum err e = conn_push(w->conn, instead);
-
-    if (!e)
-        meter_add(METER_DEFLATE_SAVED, (int64_t)f->len - (int64_t)instead->len);
-    return e;
-}
-
-static enum err push_twin(struct ws_conn *w, struct frame *f, struct bytes text, uint8_t bits)
+static struct frame *twin_of(struct ws_conn *w, struct frame *f, struct bytes text, uint8_t bits)
 {
     struct frame *twin = frame_twin(f, bits);
 
     if (!twin && make_twin(w, f, text, bits, &twin))
-        return conn_push(w->conn, f);
-    return twin->len ? push_smaller(w, f, twin) : conn_push(w->conn, f);
+        return f;
+    return twin->len ? twin : f;
 }
 
 /* What the deflater has taken must be sent, or the peer's window is another one than ours. */
-static enum err push_own(struct ws_conn *w, struct ws_deflate *d, struct frame *f,
-                         struct bytes text)
+static struct frame *own_of(struct ws_conn *w, struct ws_deflate *d, const struct frame *f,
+                            struct bytes text)
 {
     const struct ws_settings *set = w->ops->settings;
     struct buf *scratch = &w->conn->net->scratch.deflated;
@@ -120,29 +111,35 @@ static enum err push_own(struct ws_conn *w, struct ws_deflate *d, struct frame *
 
     if (!d->own &&
         deflater_new(d->terms.server_bits, set->deflate.level, false, set->memory_bytes, &d->own))
-        return conn_push(w->conn, f);
+        return NULL;
     if (deflater_add(d->own, text, scratch, SIZE_MAX))
-        return conn_push(w->conn, f);
+        return NULL;
     e = wrap(f, buf_bytes(scratch), &own);
     clear(scratch);
-    if (e) {
-        deflater_free(d->own); /* an uncompressed message and a fresh context: nothing to match */
-        d->own = NULL;
-        return conn_push(w->conn, f);
-    }
-    e = push_smaller(w, f, own);
-    frame_unref(own);
-    return e;
+    if (!e)
+        return own;
+    deflater_free(d->own); /* the next context begins where this message leaves uncompressed */
+    d->own = NULL;
+    return NULL;
 }
 
 enum err ws_deflate_push(struct ws_conn *w, struct frame *f)
 {
     struct ws_deflate *d = ws_deflate_of(w);
+    struct frame *own = NULL, *instead = f;
     struct bytes text;
+    enum err e;
 
     if (!ws_holds_message(bytes_of(f->at, f->len), &text) ||
         text.len < w->ops->settings->deflate.min_bytes)
         return conn_push(w->conn, f);
-    return d->terms.server_forgets ? push_twin(w, f, text, d->terms.server_bits)
-                                   : push_own(w, d, f, text);
+    if (d->terms.server_forgets)
+        instead = twin_of(w, f, text, d->terms.server_bits);
+    else if ((own = own_of(w, d, f, text)))
+        instead = own;
+    e = conn_push(w->conn, instead);
+    frame_unref(own);
+    if (!e)
+        meter_add(METER_DEFLATE_SAVED, (int64_t)f->len - (int64_t)instead->len);
+    return e;
 }

@@ -22,5 +22,5 @@ void ws_deflate_begin(struct ws_conn *w, const struct deflate_terms *terms);
 struct ws_deflate *ws_deflate_of(const struct ws_conn *w); /* null: not agreed */
 void ws_deflate_free(struct ws_deflate *d);                /* null is fine */
 
-/* conn_push of f, or of what it becomes. */
-MUST_USE enum err ws_deflate_push(struct ws_conn *w, struct frame *f);
+/* conn_push of f, or of what it becomes. Never inlined: a plain socket does not pay for it. */
+MUST_USE enum err ws_deflate_push(struct ws_conn *w, struct frame *f) __attribute__((noinline));
