@@ -48,12 +48,23 @@ static bool negotiate(struct http1_field *fields, size_t count, const struct def
     return is_good;
 }
 
+/* An answer is an offer too, and comes to the same. */
+static void check_answer(struct http1_field *answer, const struct deflate_terms *t)
+{
+    static const struct deflate_settings any = {
+        .enabled = true, .server_bits = 15, .client_bits = 15, .memory_bytes = 1 << 20};
+    struct deflate_terms again;
+
+    CHECK(negotiate(answer, 1, &any, &again));
+    CHECK(again.server_bits == t->server_bits && again.client_bits == t->client_bits);
+    CHECK(again.server_forgets == t->server_forgets && again.client_forgets == t->client_forgets);
+}
+
 static void check_terms(const struct deflate_settings *s, const struct deflate_terms *t)
 {
     static const size_t name = sizeof("Sec-WebSocket-Extensions: ") - 1;
     char answer[DEFLATE_ANSWER_MAX];
     size_t n = deflate_write_answer(answer, t);
-    struct deflate_terms again;
     struct http1_field field;
 
     CHECK(n <= sizeof(answer) && (n > 0) == deflate_is_agreed(t));
@@ -66,13 +77,7 @@ static void check_terms(const struct deflate_settings *s, const struct deflate_t
           s->memory_bytes);
     field = (struct http1_field){BYTES("Sec-WebSocket-Extensions"),
                                  bytes_of(answer + name, n - name - 2)};
-    CHECK(negotiate(
-        &field, 1,
-        &(struct deflate_settings){
-            .enabled = true, .server_bits = 15, .client_bits = 15, .memory_bytes = 1 << 20},
-        &again));
-    CHECK(again.server_bits == t->server_bits && again.client_bits == t->client_bits);
-    CHECK(again.server_forgets == t->server_forgets && again.client_forgets == t->client_forgets);
+    check_answer(&field, t);
 }
 
 static void offers(uint8_t flags, struct bytes in)

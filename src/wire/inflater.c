@@ -41,14 +41,17 @@ void inflater_fini(struct inflater *i)
 
 static enum err begin(struct inflater *i)
 {
-    enum err e = zlib_memory_new(&i->budget, &i->z);
+    z_stream *z;
+    enum err e = zlib_memory_new(&i->budget, &z);
 
     if (e)
         return e;
-    if (inflateInit2(i->z, -(int)i->bits) == Z_OK)
-        return ERR_OK;
-    inflater_fini(i);
-    return ERR_FULL;
+    if (inflateInit2(z, -(int)i->bits) != Z_OK) {
+        zlib_memory_free(z);
+        return ERR_FULL;
+    }
+    i->z = z;
+    return ERR_OK;
 }
 
 /* At least one byte of room for output, besides the padding. */
@@ -103,9 +106,12 @@ static enum err step(struct inflater *i, struct buf *out, size_t limit)
 
 enum err inflater_add(struct inflater *i, struct bytes in, struct buf *out, size_t limit)
 {
-    enum err e = i->z || in.len == 0 ? ERR_OK : begin(i);
+    enum err e;
 
-    if (e || in.len == 0)
+    if (in.len == 0)
+        return ERR_OK;
+    e = i->z ? ERR_OK : begin(i);
+    if (e)
         return e;
     i->z->next_in = (const Bytef *)in.at;
     i->z->avail_in = (uInt)in.len;

@@ -37,7 +37,7 @@ static void on_free(void *budget, void *p)
     give(p);
 }
 
-enum err zlib_memory_new(const int64_t *budget, z_stream **out)
+enum err zlib_memory_new(int64_t *budget, z_stream **out)
 {
     z_stream *z = take(budget, sizeof(*z));
 
@@ -47,7 +47,7 @@ enum err zlib_memory_new(const int64_t *budget, z_stream **out)
     memset(z, 0, sizeof(*z));
     z->zalloc = on_alloc;
     z->zfree = on_free;
-    z->opaque = (voidpf)(uintptr_t)budget;
+    z->opaque = budget;
     return ERR_OK;
 }
 

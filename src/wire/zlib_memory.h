@@ -14,7 +14,7 @@
 
 /* A zeroed z_stream that takes its memory here; the budget counts while it is set up, and must live
    as long. ERR_FULL: over the budget, or the system has none left. */
-MUST_USE enum err zlib_memory_new(const int64_t *budget, z_stream **out);
+MUST_USE enum err zlib_memory_new(int64_t *budget, z_stream **out);
 
 /* The stream's state must have been ended. Null is fine. */
 void zlib_memory_free(z_stream *z);

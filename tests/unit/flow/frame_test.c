@@ -128,10 +128,10 @@ static void add_twins(void *context)
     struct frame *f = context;
 
     pthread_barrier_wait(&gate);
-    for (uint8_t form = 1; form <= FORMS; form++) {
-        struct frame *twin = frame_add_twin(f, twin_new(form));
+    for (int form = 1; form <= FORMS; form++) {
+        struct frame *twin = frame_add_twin(f, twin_new((uint8_t)form));
 
-        CHECK(twin->form == form && twin == frame_twin(f, form));
+        CHECK(twin->form == form && twin == frame_twin(f, (uint8_t)form));
     }
     frame_unref(f);
 }

@@ -334,7 +334,7 @@ static struct buf bomb(size_t n)
 
 static void a_bomb_is_closed_1009_and_gives_its_memory_back(void **state)
 {
-    struct buf payload = bomb(2 * LIMIT);
+    struct buf payload = bomb((size_t)2 * LIMIT);
     struct site s;
     struct end *e;
     int64_t held;

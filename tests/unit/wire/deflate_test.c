@@ -133,11 +133,29 @@ static void an_offer_nobody_can_meet_is_passed_over(void **state)
 static void wrong_syntax_is_refused(void **state)
 {
     static const char *const cases[] = {
-        "",           " , ,",        ";",         "a;",           "a; ;b",
-        "a b",        "a=b",         "a; b=",     "a; b==c",      "a; =c",
-        "a; b=\"",    "a; b=\"c",    "a; b=\"\"", "a; b=\"c d\"", "a; b=\"c\\\"",
-        "a; b=\"c\\", "a; b=\"c\"d", "a; b=c d",  "a/b",          "\"a\"",
-        "(a)",        "a; b@",       D ", a b",
+        "",
+        " , ,",
+        ";",
+        "a;",
+        "a; ;b",
+        "a b",
+        "a=b",
+        "a; b=",
+        "a; b==c",
+        "a; =c",
+        "a; b=\"",
+        "a; b=\"c",
+        "a; b=\"\"",
+        "a; b=\"c d\"",
+        "a; b=\"c\\\"",
+        "a; b=\"c\\",
+        "a; b=\"c\"d",
+        "a; b=c d",
+        "a/b",
+        "\"a\"",
+        "(a)",
+        "a; b@",
+        "permessage-deflate, a b",
     };
 
     (void)state;
