@@ -105,6 +105,10 @@ const struct metric metrics[] = {
     COUNT(METER_TLS_DONE, "pushca.tls.handshakes", "TLS handshakes by result", {"result", "done"}),
     COUNT(METER_TLS_FAILED, "pushca.tls.handshakes", NULL, {"result", "failed"}),
     COUNT(METER_TLS_RESUMED, "pushca.tls.resumed", "TLS handshakes done by a ticket", NO_LABEL),
+    COUNT(METER_MEM_SHORT, "pushca.memory.short",
+          "How often the system refused memory and the reserve was used", NO_LABEL),
+    COUNT(METER_LOG_LOST, "pushca.log.lost", "Log lines that standard error did not take whole",
+          NO_LABEL),
 };
 
 const size_t metric_count = sizeof(metrics) / sizeof(metrics[0]);

@@ -18,6 +18,10 @@
 /* What --secret-hex is checked with: the default of pushca.limits.dimension-bytes. */
 enum { DIMENSION_BYTES = 256 };
 
+/* What is held back for the moment the system refuses memory: enough for a message of 8 MiB on its
+   way through, which may be copied as it grows, parsed and framed. */
+enum { RESERVE_BYTES = 32 << 20 };
+
 static int print(void (*write)(struct buf *out))
 {
     struct buf text = {0};
@@ -154,11 +158,13 @@ int main(int argc, char *argv[])
 
     tls_count_memory();
     fill_standard_descriptors();
+    mem_reserve_open(RESERVE_BYTES);
     if (options_read(argc, argv, &options, &why)) {
         fprintf(stderr, "pushca: %s; see pushca --help\n", why.text);
         return 2;
     }
     status = run(&options);
     options_fini(&options);
+    mem_reserve_close();
     return status;
 }

@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -54,18 +53,26 @@ void buf_add_number(struct buf *b, uint64_t n)
     buf_add(b, bytes_of(text + at, sizeof(text) - at));
 }
 
+/* Printed in place: at most twice, when there was not enough room for it. */
 void buf_printf(struct buf *b, const char *format, ...)
 {
-    va_list args;
-    char *text;
+    char *to = buf_reserve(b, 1);
+    size_t room = b->cap - b->len;
+    va_list args, again;
     int n;
 
     va_start(args, format);
-    n = vasprintf(&text, format, args);
+    va_copy(again, args);
+    n = vsnprintf(to, room, format, args);
+    CHECK(n >= 0); /* our own formats */
+    if ((size_t)n >= room) {
+        to = buf_reserve(b, (size_t)n + 1);
+        n = vsnprintf(to, (size_t)n + 1, format, again);
+        CHECK(n >= 0);
+    }
+    va_end(again);
     va_end(args);
-    CHECK(n >= 0); /* our own formats; out of memory ends us here as in mem_alloc */
-    buf_add(b, bytes_of(text, (size_t)n));
-    free(text);
+    b->len += (size_t)n;
 }
 
 void buf_drop(struct buf *b, size_t n)

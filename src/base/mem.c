@@ -4,9 +4,19 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include "base/log.h"
+#include "base/meter.h"
 
 /* Of the process; set before its threads start. */
 static _Atomic int64_t limit;
+
+enum {
+    TRIES = 10, /* after the reserve is gone, a millisecond apart */
+    TRY_APART_NS = 1000 * 1000,
+    MEND_APART_MS = 1000,
+};
 
 static void *counted(void *p)
 {
@@ -14,10 +24,106 @@ static void *counted(void *p)
     return p;
 }
 
+/* ---- the reserve ---- */
+
+/* Mapped, not from malloc: its freeing would teach malloc that blocks so large are usual. */
+static struct {
+    _Atomic(void *) at; /* null: not there */
+    _Atomic bool is_gone;
+    _Atomic int64_t mend_at_ms;
+    size_t size;
+} reserve;
+
+/* Never touched, so that it costs address space and no memory. */
+static void *map_reserve(void)
+{
+    void *p = mmap(NULL, reserve.size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void mem_reserve_open(size_t size)
+{
+    void *p;
+
+    reserve.size = size;
+    p = map_reserve();
+    atomic_store(&reserve.at, p);
+    atomic_store(&reserve.is_gone, !p);
+}
+
+void mem_reserve_close(void)
+{
+    void *p = atomic_exchange(&reserve.at, NULL);
+
+    if (p)
+        munmap(p, reserve.size);
+    atomic_store(&reserve.is_gone, false);
+}
+
+bool mem_is_short(void)
+{
+    return atomic_load_explicit(&reserve.is_gone, memory_order_relaxed);
+}
+
+/* Whoever comes second finds the flag set, maybe before the bytes are given back: so it tries more
+   than once. */
+static void give_reserve_up(void)
+{
+    void *p = atomic_exchange(&reserve.at, NULL);
+
+    if (!p)
+        return;
+    atomic_store(&reserve.is_gone, true);
+    munmap(p, reserve.size);
+    meter_add(METER_MEM_SHORT, 1);
+    log_warn("out of memory",
+             LOG_STR("hint", "the system refuses memory: the reserve is used, new work is refused "
+                             "until the system grants it again"),
+             LOG_NUM("reserve", reserve.size));
+}
+
+void mem_mend(int64_t now_ms)
+{
+    int64_t due = atomic_load_explicit(&reserve.mend_at_ms, memory_order_relaxed);
+    void *p;
+
+    if (!mem_is_short() || now_ms < due ||
+        !atomic_compare_exchange_strong(&reserve.mend_at_ms, &due, now_ms + MEND_APART_MS))
+        return;
+    p = map_reserve();
+    if (!p)
+        return;
+    atomic_store(&reserve.is_gone, false);
+    atomic_store(&reserve.at, p);
+    log_info("memory is back", LOG_NUM("reserve", reserve.size));
+}
+
+/* ---- allocation ---- */
+
 static _Noreturn void out_of_memory(size_t size)
 {
     fprintf(stderr, "out of memory: %zu bytes refused\n", size);
     abort();
+}
+
+/* The system refused once. realloc is all three: of null, and what it adds is zeroed by the caller.
+   Waiting blocks the thread for a moment, instead of ending the process. */
+static void *insist(void *p, size_t size)
+{
+    static const struct timespec apart = {0, TRY_APART_NS};
+    void *moved;
+    int i;
+
+    give_reserve_up();
+    for (i = 0; i < TRIES; i++) {
+        moved = realloc(p, size);
+        if (moved)
+            return moved;
+        nanosleep(&apart, NULL);
+    }
+    out_of_memory(size);
 }
 
 void *mem_alloc(size_t size)
@@ -25,7 +131,7 @@ void *mem_alloc(size_t size)
     void *p = malloc(size ? size : 1);
 
     if (!p)
-        out_of_memory(size);
+        p = insist(NULL, size ? size : 1);
     return counted(p);
 }
 
@@ -33,8 +139,10 @@ void *mem_zero(size_t size)
 {
     void *p = calloc(1, size ? size : 1);
 
-    if (!p)
-        out_of_memory(size);
+    if (!p) {
+        p = insist(NULL, size ? size : 1);
+        memset(p, 0, size);
+    }
     return counted(p);
 }
 
@@ -44,7 +152,7 @@ void *mem_resize(void *p, size_t size)
     void *moved = realloc(p, size ? size : 1);
 
     if (!moved)
-        out_of_memory(size);
+        moved = insist(p, size ? size : 1);
     meter_add(METER_MEM_HELD, (int64_t)malloc_usable_size(moved) - before);
     return moved;
 }

@@ -3,9 +3,11 @@
  *
  * Owner:   the caller, until mem_free.      Thread: any; free on any thread.
  * Bound:   mem_limit, for mem_try alone; who asks for more work compares mem_held() with it first.
- * Errors:  mem_alloc and friends abort with a message; mem_try answers ERR_FULL.
+ * Errors:  mem_try answers ERR_FULL. The others give the reserve back to the system and try again;
+ *          only when that fails, too, do they abort with a message.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/bytes.h"
@@ -46,3 +48,15 @@ static inline void mem_book(enum meter part, int64_t before)
 {
     meter_add(part, mem_balance() - before);
 }
+
+/* The reserve: address space held back for the moment the system refuses memory. While it is gone
+   the process is short of memory and takes no new work. Opened and closed by main, before and after
+   the other threads; without one nothing is ever short. */
+void mem_reserve_open(size_t size);
+void mem_reserve_close(void);
+
+bool mem_is_short(void);
+
+/* Takes the reserve again if it is gone and the system grants it, at most once a second over all
+   threads. Called every turn; costs nothing while it is there. */
+void mem_mend(int64_t now_ms);

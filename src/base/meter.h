@@ -62,6 +62,8 @@ enum meter {
     METER_TLS_DONE,           /* counter, TLS handshakes done */
     METER_TLS_FAILED,         /* counter, TLS handshakes that were not finished */
     METER_TLS_RESUMED,        /* counter, of those done: by a ticket */
+    METER_MEM_SHORT,          /* counter, the system refused memory and the reserve was used */
+    METER_LOG_LOST,           /* counter, log lines that standard error did not take whole */
     METERS,
 };
 

@@ -29,7 +29,7 @@ int64_t hub_step_bytes(const struct hub *h, enum hub_step step)
 
 bool hub_is_at(const struct hub *h, enum hub_step step)
 {
-    return mem_held() > hub_step_bytes(h, step);
+    return (step < HUB_NO_READERS && mem_is_short()) || mem_held() > hub_step_bytes(h, step);
 }
 
 /* ---- notes ---- */
@@ -126,6 +126,7 @@ static void on_bury(void *owner)
     struct shard *s = owner;
 
     net_bury(&s->net);
+    mem_mend(s->loop.now_ms);
 }
 
 static bool is_pressed(void *owner)

@@ -92,6 +92,8 @@ enum hub_step { HUB_NO_CONNECTIONS, HUB_NO_SENDS, HUB_NO_READERS };
 
 /* How much memory may be held before that step is taken: with the next one at the latest. */
 int64_t hub_step_bytes(const struct hub *h, enum hub_step step);
+
+/* Over it; the first two also while the system has no memory to give. */
 bool hub_is_at(const struct hub *h, enum hub_step step);
 
 static inline int64_t shard_now(const struct shard *s)

@@ -23,8 +23,8 @@ struct net_limits {
 enum { NET_KEPT_ANYWAY = 65536 };
 
 /* Many long messages or bodies on their way at once: none of them alone is over a limit. A budget
-   of 0 is none. */
+   of 0 is none, but the system's own end of memory counts always. */
 static inline bool net_keeps_too_much(size_t kept, int64_t budget)
 {
-    return budget > 0 && kept > NET_KEPT_ANYWAY && mem_held() > budget;
+    return kept > NET_KEPT_ANYWAY && (mem_is_short() || (budget > 0 && mem_held() > budget));
 }

@@ -44,7 +44,7 @@ static EVP_MD_CTX *padded(const unsigned char key[BLOCK_BYTES], unsigned char pa
 
     for (size_t i = 0; i < sizeof(block); i++)
         block[i] = key[i] ^ pad;
-    if (!EVP_DigestInit_ex(c, EVP_sha256(), NULL) || !EVP_DigestUpdate(c, block, sizeof(block))) {
+    if (!c || !EVP_DigestInit_ex(c, EVP_sha256(), NULL) || !EVP_DigestUpdate(c, block, sizeof(block))) {
         EVP_MD_CTX_free(c);
         c = NULL;
     }
@@ -72,7 +72,7 @@ static void prepare(struct tokens *t, struct bytes secret)
 static bool sign_half(struct tokens *t, const EVP_MD_CTX *from, struct bytes text,
                       unsigned char out[SUM_BYTES])
 {
-    return from && EVP_MD_CTX_copy_ex(t->work, from) &&
+    return from && t->work && EVP_MD_CTX_copy_ex(t->work, from) &&
            EVP_DigestUpdate(t->work, text.at, text.len) && EVP_DigestFinal_ex(t->work, out, NULL);
 }
 

@@ -174,6 +174,53 @@ static void the_others_die_with_a_word(void **state)
     assert_non_null(strstr(said, "out of memory"));
 }
 
+static void without_a_reserve_nothing_is_short(void **state)
+{
+    (void)state;
+    assert_false(mem_is_short());
+    mem_mend(1000);
+    assert_false(mem_is_short());
+}
+
+static void a_reserve_counts_as_nothing_held(void **state)
+{
+    int64_t before = mem_held();
+
+    (void)state;
+    mem_reserve_open(1 << 20);
+    assert_false(mem_is_short());
+    assert_int_equal(mem_held(), before);
+    mem_reserve_close();
+    assert_false(mem_is_short());
+}
+
+static void a_reserve_that_is_refused_leaves_us_short(void **state)
+{
+    (void)state;
+    mem_reserve_open(too_much);
+    assert_true(mem_is_short());
+    mem_mend(1000);
+    assert_true(mem_is_short());
+    mem_reserve_close();
+    assert_false(mem_is_short());
+}
+
+static void ask_too_much_with_a_reserve(void)
+{
+    mem_reserve_open(1 << 20);
+    mem_free(mem_alloc(too_much));
+}
+
+static void the_reserve_is_used_before_the_end(void **state)
+{
+    char said[4096];
+
+    (void)state;
+    assert_true(dies(ask_too_much_with_a_reserve, said, sizeof(said)));
+    assert_non_null(strstr(said, "reserve=1048576"));
+    assert_non_null(strstr(said, "out of memory: "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +232,10 @@ int main(void)
         cmocka_unit_test(try_stays_under_the_limit),
         cmocka_unit_test(what_changed_is_booked_on_a_part),
         cmocka_unit_test(the_others_die_with_a_word),
+        cmocka_unit_test(without_a_reserve_nothing_is_short),
+        cmocka_unit_test(a_reserve_counts_as_nothing_held),
+        cmocka_unit_test(a_reserve_that_is_refused_leaves_us_short),
+        cmocka_unit_test(the_reserve_is_used_before_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
