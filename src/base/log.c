@@ -1,10 +1,13 @@
 #include "base/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/meter.h"
 
 enum {
     LINE_BYTES = 4096,
@@ -187,6 +190,23 @@ static void add_time(struct line *l)
     add_text(l, text);
 }
 
+/* A log nobody reads must not stop the server: a pipe that is full would block the thread, so that
+   it is asked first. It has room for a whole line then, unless another thread was quicker. Standard
+   error cannot be made non-blocking: that would be so for everybody who shares it. */
+static void put(const char *at, size_t len)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t n = -1;
+
+    if (poll(&p, 1, 0) != 0) { /* when nothing can be learned, the write will tell */
+        do
+            n = write(STDERR_FILENO, at, len);
+        while (n < 0 && errno == EINTR);
+    }
+    if (n != (ssize_t)len)
+        meter_add(METER_LOG_LOST, 1);
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
     struct line l = {.json = log_is_json()};
@@ -206,8 +226,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     if (l.cut)
         tail(&l, json ? ",\"cut\":1" : " cut=1");
     tail(&l, json ? "}\n" : "\n");
-    /* A log nobody can read must not stop the server. */
-    (void)!write(STDERR_FILENO, l.at, l.len);
+    put(l.at, l.len);
 }
 
 bool log_may(struct log_limit *limit, int64_t now_ms, int64_t *held_back)

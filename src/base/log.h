@@ -3,6 +3,7 @@
  *
  * Owner:   the process: format and level may change at any time (design.md lists this as allowed
  *          global state).      Thread: any; a line is one write(2).
+ * Bound:   a line that standard error cannot take at once is dropped and counted.
  * Levels:  error = someone must act; warn = degraded; info = lifecycle; debug = off by default.
  * Never:   payloads, tokens, secrets or full account ids.
  */

@@ -44,7 +44,8 @@ static EVP_MD_CTX *padded(const unsigned char key[BLOCK_BYTES], unsigned char pa
 
     for (size_t i = 0; i < sizeof(block); i++)
         block[i] = key[i] ^ pad;
-    if (!c || !EVP_DigestInit_ex(c, EVP_sha256(), NULL) || !EVP_DigestUpdate(c, block, sizeof(block))) {
+    if (!c || !EVP_DigestInit_ex(c, EVP_sha256(), NULL) ||
+        !EVP_DigestUpdate(c, block, sizeof(block))) {
         EVP_MD_CTX_free(c);
         c = NULL;
     }

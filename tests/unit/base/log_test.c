@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/meter.h"
 #include "log_lines.h"
 
 enum { ROUNDS = 4000, LINE_MAX_BYTES = 4096, VALUE_MAX = 6000 };
@@ -389,6 +390,25 @@ static void no_call_is_lost_between_threads(void **state)
     assert_in_range(allowed, 1, 20); /* one for each second of the fullest 20 */
 }
 
+/* A blocking write to a pipe that nobody reads would never come back. */
+static void a_full_pipe_loses_lines_and_blocks_nobody(void **state)
+{
+    int64_t lost = meter_sum(METER_LOG_LOST);
+    int i, pipes[2], kept = dup(STDERR_FILENO);
+
+    (void)state;
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(dup2(pipes[1], STDERR_FILENO), STDERR_FILENO);
+    log_setup(LOG_INFO, LOG_TEXT);
+    for (i = 0; i < 4000; i++) /* a pipe holds 64 KiB */
+        log_info("filling", LOG_STR("word", "0123456789012345678901234567890123456789"));
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(pipes[0]);
+    close(pipes[1]);
+    assert_true(meter_sum(METER_LOG_LOST) > lost);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +422,7 @@ int main(void)
         cmocka_unit_test(numbers_are_never_cut),
         cmocka_unit_test(one_line_a_second_from_one_place),
         cmocka_unit_test(no_call_is_lost_between_threads),
+        cmocka_unit_test(a_full_pipe_loses_lines_and_blocks_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
