@@ -1,0 +1,61 @@
+/*
+ * peer - the clients of the torture: HTTP callers and WebSocket clients on real sockets.
+ *
+ * Every step answers whether it went as it should; the first that did not leaves its words in
+ * peers_why. Steps let the server run, and time pass, until they are through or a bound is reached.
+ *
+ * Thread:  one.      State: one set of peers a process.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/bytes.h"
+
+enum { PEERS = 24, PEER_BYTES = 1 << 19 };
+
+struct peer {
+    int fd; /* -1: not in use */
+    uint16_t port;
+    bool stays; /* not closed by peers_reset */
+    bool upgraded, deaf;
+    bool ended;   /* the server closed it, or reset it */
+    bool leaving; /* expected to end */
+    bool told;    /* refused by a proper answer: 503, 429, 500 or close 1013 */
+    int close_code;
+    size_t len, at, attended; /* got; looked at by steps; by those who answer pings */
+    char *in;
+};
+
+extern char peers_why[512];
+
+/* Which peers end before their time is judged by whoever knows about the fault. */
+struct peer *peer_at(int i);
+bool peer_was_refused(const struct peer *p); /* over a limit, for now */
+void peers_reset(void);
+void peers_close(void);
+
+bool pass(int64_t ms);
+
+/* A connection, of the REST port or the WebSocket port of a shard. small: a small window. */
+struct peer *peer_call(uint16_t port, bool small);
+bool peer_send(struct peer *p, struct bytes text);
+bool peer_sendf(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The next HTTP answer has that status; its body, if asked for. */
+bool peer_answer(struct peer *p, int status, struct bytes *body);
+bool peer_answer_head(struct peer *p, int status); /* of HEAD: no body follows */
+
+/* Answer and end. */
+bool peer_post(struct peer *p, const char *path, struct bytes body);
+bool peer_postf(struct peer *p, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* WebSocket. who: "account/device", in one workspace and application. */
+bool peer_join(struct peer **out, int shard, const char *who, bool small);
+bool peer_upgrade(struct peer *p, struct bytes path);
+bool peer_frame(struct peer *p, int first_byte, bool masked, struct bytes payload);
+bool peer_say(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool peer_hear(struct peer *p, struct bytes *text);
+bool peer_hears(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool peer_ends(struct peer *p, int close_code); /* 0: without a Close */

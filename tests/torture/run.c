@@ -1,0 +1,188 @@
+#include "run.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "scenario.h"
+#include "life.h"
+#include "peer.h"
+#include "world.h"
+
+enum { ATTEMPTS = 3, HEAL_MS = 1200, SETTLE_MS = 30, FDS = 256 };
+
+const char *const scene_names[SCENES] = {"world", "life"};
+
+static struct outcome *out;
+static struct plan plan;
+
+static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void fail(const char *format, ...)
+{
+    va_list args;
+
+    if (out->why[0])
+        return;
+    va_start(args, format);
+    vsnprintf(out->why, sizeof(out->why), format, args);
+    va_end(args);
+}
+
+static enum blame blame(void)
+{
+    const struct way *w = ways_of[plan.call];
+
+    while (w->how && w->how != plan.how)
+        w++;
+    return w->blame;
+}
+
+/* May the fault have ended this connection? */
+static bool may_end(const struct peer *p)
+{
+    switch (blame()) {
+    case BLAME_NOBODY:
+        return false;
+    case BLAME_PEER:
+        return p->port == faults_port();
+    case BLAME_NEW:
+        return p->len == 0;
+    case BLAME_WORK:
+        return peer_was_refused(p);
+    }
+    return false;
+}
+
+/* A connection that ended though nobody wanted it to, and the fault was not its own. */
+static bool anyone_lost(bool fired_now)
+{
+    int i;
+
+    for (i = 0; i < PEERS; i++) {
+        struct peer *p = peer_at(i);
+
+        if (p->fd < 0 || !p->ended || p->leaving)
+            continue;
+        if (!fired_now || !may_end(p)) {
+            fail("a connection was lost: peer %d, close %d; %s", i, p->close_code, peers_why);
+            return true;
+        }
+        p->leaving = true;
+        out->lost++;
+    }
+    return false;
+}
+
+/* Somebody was refused, or, by a v1 command, without a word. */
+static bool anyone_refused(void)
+{
+    int i;
+
+    for (i = 0; i < PEERS; i++)
+        if (peer_at(i)->fd >= 0 && peer_was_refused(peer_at(i)))
+            return true;
+    return world_is_short();
+}
+
+/* The feature, and whether everybody else is served: true when both went as they should. */
+static bool try_once(const struct feature *f, int attempt)
+{
+    bool before = faults_fired(), good, refused;
+
+    peers_why[0] = 0;
+    good = f->run(attempt);
+    refused = anyone_refused();
+    if (anyone_lost(faults_fired() && !before))
+        return false;
+    peers_reset();
+    pass(SETTLE_MS);
+    good = good && bystanders_join() && bystanders_hear(attempt);
+    refused = refused || anyone_refused();
+    if (anyone_lost(faults_fired() && !before) || good)
+        return good;
+    if (!faults_fired() || before)
+        fail("%s", peers_why);
+    else if (blame() == BLAME_NOBODY || (blame() == BLAME_WORK && !refused))
+        fail("the fault was felt: %s", peers_why);
+    return false;
+}
+
+static void do_feature(const struct feature *f)
+{
+    static int attempt;
+    int tries;
+
+    snprintf(out->where, sizeof(out->where), "%s", f->name);
+    for (tries = 0; tries < ATTEMPTS && !out->why[0]; tries++) {
+        if (try_once(f, ++attempt))
+            break;
+        out->refused++;
+        peers_reset();
+        pass(HEAL_MS);
+    }
+    if (tries == ATTEMPTS)
+        fail("even done again: %s", peers_why);
+    peers_reset();
+    pass(world_is_short() ? HEAL_MS : SETTLE_MS);
+    if (world_is_short())
+        fail("the reserve did not come back");
+}
+
+static int open_fds(void)
+{
+    int fd, count = 0;
+
+    for (fd = 0; fd < FDS; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void run_world(void)
+{
+    const struct feature *f;
+    int fds = open_fds();
+    int64_t blocks = faults_blocks();
+
+    log_setup(LOG_DEBUG, LOG_TEXT);
+    snprintf(out->where, sizeof(out->where), "start");
+    if (world_open(TORTURE_YAML)) {
+        for (f = features; f->name && !out->why[0]; f++)
+            do_feature(f);
+        if (!out->why[0])
+            snprintf(out->where, sizeof(out->where), "end");
+        if (!world_close())
+            fail("a shard did not end");
+        peers_close();
+    } else {
+        out->not_started = true;
+        if (!faults_fired())
+            fail("it did not start");
+    }
+    if (mem_held() != 0)
+        fail("%lld bytes are still held", (long long)mem_held());
+    if (faults_blocks() != blocks)
+        fail("%lld blocks were not freed", (long long)(faults_blocks() - blocks));
+    if (open_fds() != fds)
+        fail("%d descriptors before, %d after", fds, open_fds());
+}
+
+void run(enum scene scene, const struct plan *p, struct outcome *o)
+{
+    enum call c;
+
+    out = o;
+    plan = *p;
+    faults_plan(p);
+    if (scene == SCENE_WORLD)
+        run_world();
+    else
+        life_run(o);
+    for (c = 0; c < CALLS; c++)
+        o->counts[c] = faults_count(c);
+    o->fired = faults_fired();
+}

@@ -1,0 +1,564 @@
+#include "scenario.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "base/buf.h"
+#include "wire/base64url.h"
+#include "wire/ws.h"
+#include "peer.h"
+#include "world.h"
+
+enum { BYSTANDERS = 3, BIG_BYTES = 150000, NAME = 64 };
+
+/* A step that failed ends the feature. */
+#define STEP(step)                                                                                 \
+    do {                                                                                           \
+        if (!(step))                                                                               \
+            return false;                                                                          \
+    } while (0)
+
+#define CLIENT                                                                                     \
+    "{\"workSpaceId\":\"ws\",\"accountId\":\"%s%d\",\"deviceId\":\"d\",\"applicationId\":\"app\"}"
+
+static char big[BIG_BYTES + 1];
+
+static const char *named(char name[NAME], const char *account, int attempt)
+{
+    snprintf(name, NAME, "%s%d/d", account, attempt);
+    return name;
+}
+
+static bool join(struct peer **out, int shard, const char *account, int attempt)
+{
+    char name[NAME];
+
+    return peer_join(out, shard, named(name, account, attempt), false);
+}
+
+static struct peer *call_rest(int shard)
+{
+    return peer_call(world_rest_port(shard), false);
+}
+
+/* ---- those who stay ---- */
+
+static struct peer *bystander[BYSTANDERS];
+
+bool bystanders_join(void)
+{
+    int i;
+
+    for (i = 0; i < BYSTANDERS; i++) {
+        char name[NAME];
+
+        if (bystander[i] && bystander[i]->fd >= 0 && !bystander[i]->ended)
+            continue;
+        if (bystander[i])
+            bystander[i]->stays = false;
+        snprintf(name, sizeof(name), "by/%d", i);
+        STEP(peer_join(&bystander[i], i % WORLD_SHARDS, name, false));
+        bystander[i]->stays = true;
+    }
+    return true;
+}
+
+bool bystanders_hear(int attempt)
+{
+    struct peer *rest = call_rest(attempt % WORLD_SHARDS);
+    struct bytes text;
+    char wanted[NAME];
+    int i;
+
+    snprintf(wanted, sizeof(wanted), "still there %d", attempt);
+    STEP(peer_postf(rest, "/send-notification",
+                    "{\"filter\":{\"accountId\":\"by\"},\"message\":\"%s\"}", wanted));
+    STEP(peer_answer(rest, 200, NULL));
+    for (i = 0; i < BYSTANDERS; i++) {
+        do /* those of attempts that went wrong come first */
+            STEP(peer_hear(bystander[i], &text));
+        while (!bytes_equal(text, bytes_text(wanted)));
+    }
+    return true;
+}
+
+/* Nothing but what is done for every feature. */
+static bool nothing(int attempt)
+{
+    (void)attempt;
+    return true;
+}
+
+/* ---- coming in ---- */
+
+/* The path of the first WebSocket URL in an answer. */
+static struct bytes token_in(struct bytes body)
+{
+    const char *at = body.len ? memmem(body.at, body.len, "ws://", 5) : NULL;
+    const char *from = at ? strchr(at + 5, '/') + 1 : NULL, *end = from ? strchr(from, '"') : NULL;
+
+    return end ? bytes_of(from, (size_t)(end - from)) : (struct bytes){NULL, 0};
+}
+
+static bool open_connection(int attempt)
+{
+    struct peer *rest = call_rest(0), *p = peer_call(world_ws_port(1), false);
+    struct bytes body, text;
+
+    STEP(peer_postf(rest, "/open-connection", "{\"client\":" CLIENT "}", "open", attempt));
+    STEP(peer_answer(rest, 200, &body));
+    STEP(peer_upgrade(p, token_in(body)));
+    STEP(peer_say(p, "{\"command\":\"PING\"}") && peer_hears(p, "PONG"));
+    STEP(peer_say(p, "{\"command\":\"REFRESH_TOKEN\"}") && peer_hear(p, &text));
+    STEP(peer_say(p, "r%d@@REFRESH_TOKEN", attempt) && peer_hear(p, &text));
+    return text.len && memmem(text.at, text.len, "RESPONSE@@{\"body\"", 17);
+}
+
+static bool pool(int attempt)
+{
+    struct peer *rest = call_rest(1), *one, *two;
+    struct bytes body;
+
+    STEP(peer_postf(rest, "/open-connection-pool", "{\"client\":" CLIENT ",\"poolSize\":2}", "pool",
+                    attempt));
+    STEP(peer_answer(rest, 200, &body));
+    one = peer_call(world_ws_port(0), false);
+    STEP(peer_upgrade(one, token_in(body)));
+    STEP(join(&two, 1, "pool", attempt));
+    STEP(peer_postf(rest, "/send-notification",
+                    "{\"filter\":{\"accountId\":\"pool%d\"},\"message\":\"one\"}", attempt));
+    STEP(peer_answer(rest, 200, NULL) && peer_hears(one, "one"));
+    STEP(peer_postf(rest, "/send-notification", "{\"filter\":" CLIENT ",\"message\":\"two\"}",
+                    "pool", attempt));
+    STEP(peer_answer(rest, 200, NULL) && peer_hears(two, "two"));
+    STEP(peer_postf(rest, "/send-notification",
+                    "{\"filter\":" CLIENT ",\"message\":\"three\",\"preserveOrder\":true}", "pool",
+                    attempt));
+    return peer_answer(rest, 200, NULL);
+}
+
+static bool sign_in(int attempt)
+{
+    struct peer *p = peer_call(world_ws_port(0), false);
+    char json[512], path[1024] = "sign-in/";
+    struct bytes text;
+
+    snprintf(json, sizeof(json), "{\"client\":" CLIENT "}", "sign", attempt);
+    base64url_write(path + strlen(path), json, strlen(json));
+    STEP(peer_upgrade(p, bytes_text(path)));
+    p->leaving = true;
+    STEP(peer_hear(p, &text) && token_in(text).len);
+    return peer_ends(p, WS_CLOSE_NORMAL);
+}
+
+/* One of the two doors is not at home. */
+static bool move(int attempt)
+{
+    struct peer *p[WORLD_SHARDS];
+    int i;
+
+    for (i = 0; i < WORLD_SHARDS; i++)
+        STEP(join(&p[i], i, "move", attempt));
+    for (i = 0; i < WORLD_SHARDS; i++)
+        STEP(peer_say(p[i], "%d@@PING", i) && peer_hears(p[i], "PONG"));
+    return true;
+}
+
+static bool refused_at_the_door(int attempt)
+{
+    struct peer *p = peer_call(world_ws_port(0), false), *q = peer_call(world_ws_port(1), false);
+
+    (void)attempt;
+    p->leaving = true;
+    q->leaving = true;
+    STEP(peer_sendf(p, "GET /no-token HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n"
+                       "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+    STEP(peer_answer(p, 401, NULL) && peer_ends(p, 0));
+    STEP(peer_sendf(q, "GET /no-token HTTP/1.1\r\nHost: t\r\n\r\n"));
+    return peer_answer(q, 426, NULL) && peer_ends(q, 0);
+}
+
+/* ---- sending ---- */
+
+static bool send_v1(int attempt)
+{
+    struct peer *a, *b;
+
+    STEP(join(&a, 0, "v1a", attempt) && join(&b, 1, "v1b", attempt));
+    STEP(
+        peer_say(a,
+                 "{\"command\":\"SEND_MESSAGE\",\"metaData\":{\"filter\":{\"accountId\":\"v1b%d\"},"
+                 "\"message\":\"plain\"}}",
+                 attempt) &&
+        peer_hears(b, "plain"));
+    STEP(peer_say(
+             a,
+             "{\"command\":\"SEND_MESSAGE_WITH_PRESERVED_ORDER\",\"metaData\":{\"filter\":" CLIENT
+             ",\"message\":\"in order\"}}",
+             "v1b", attempt) &&
+         peer_hears(b, "in order"));
+    return true;
+}
+
+static bool send_v2(int attempt)
+{
+    struct peer *a, *b;
+
+    STEP(join(&a, 0, "v2a", attempt) && join(&b, 1, "v2b", attempt));
+    STEP(peer_say(a,
+                  "x%d@@SEND_MESSAGE@@{\"filter\":{\"deviceId\":\"d\",\"exclude\":[" CLIENT
+                  "]},\"message\":\"to others\"}",
+                  attempt, "v2a", attempt));
+    STEP(peer_hears(a, "x%d@@RESPONSE", attempt) && peer_hears(b, "to others"));
+    STEP(peer_say(a,
+                  "e%d@@SEND_ENVELOPES@@{\"envelopes\":[{\"client\":" CLIENT
+                  ",\"message\":\"e1\"},{\"client\":" CLIENT ",\"message\":\"e2\"}]}",
+                  attempt, "v2b", attempt, "v2a", attempt));
+    STEP(peer_hears(b, "e1") && peer_hears(a, "e2") && peer_hears(a, "e%d@@RESPONSE", attempt));
+    STEP(peer_say(a, "y%d@@NO_SUCH_COMMAND", attempt));
+    return peer_hears(a, "y%d@@RESPONSE@@{\"error\":\"unknown command NO_SUCH_COMMAND\"}", attempt);
+}
+
+/* The others hear of SEND_MESSAGE to the whole application, too. */
+static bool find_any(int attempt)
+{
+    struct peer *a, *b, *from;
+    struct bytes first, second;
+
+    STEP(join(&a, 0, "anya", attempt) && join(&b, 1, "anyb", attempt));
+    STEP(join(&from, 0, "from", attempt));
+    STEP(peer_say(from,
+                  "f%d@@SEND_MESSAGE@@{\"filter\":{\"deviceId\":\"d\",\"exclude\":[" CLIENT
+                  "],\"findAny\":true},\"message\":\"any\"}",
+                  attempt, "from", attempt));
+    STEP(peer_hears(from, "f%d@@RESPONSE", attempt));
+    STEP(peer_say(from,
+                  "g%d@@SEND_MESSAGE@@{\"filter\":{\"deviceId\":\"d\",\"exclude\":[" CLIENT
+                  "],\"findAny\":true},\"message\":\"any\"}",
+                  attempt, "from", attempt));
+    STEP(peer_hears(from, "g%d@@RESPONSE", attempt));
+    return peer_hear(a, &first) && peer_hear(b, &second);
+}
+
+/* "<message id>@@acked": the receiver acknowledges it. */
+static bool acknowledge(struct peer *p, const char *message)
+{
+    struct bytes text;
+    size_t len = strlen(message);
+
+    STEP(peer_hear(p, &text));
+    if (text.len < len + 2 || memcmp(text.at + text.len - len, message, len) != 0)
+        return false;
+    return peer_say(p, "ack@@ACKNOWLEDGE@@{\"messageId\":\"%.*s\"}", (int)(text.len - len - 2),
+                    text.at);
+}
+
+static bool acknowledged(int attempt)
+{
+    struct peer *a, *b;
+
+    STEP(join(&a, 0, "acka", attempt) && join(&b, 1, "ackb", attempt));
+    STEP(peer_say(
+        a, "m%d@@SEND_MESSAGE_WITH_ACKNOWLEDGE@@{\"client\":" CLIENT ",\"message\":\"acked\"}",
+        attempt, "ackb", attempt));
+    STEP(acknowledge(b, "acked") && peer_hears(a, "m%d@@ACKNOWLEDGE", attempt));
+    STEP(peer_say(
+        a, "m%d@@SEND_MESSAGE_WITH_ACKNOWLEDGE@@{\"client\":" CLIENT ",\"message\":\"acked\"}",
+        attempt, "ackb", attempt));
+    STEP(peer_hears(a, "m%d@@ACKNOWLEDGE", attempt)); /* a repeat */
+    STEP(peer_say(
+        a, "n%d@@SEND_MESSAGE_WITH_ACKNOWLEDGE@@{\"client\":" CLIENT ",\"message\":\"never\"}",
+        attempt, "ackb", attempt));
+    return pass(300);
+}
+
+static bool acknowledged_by_rest(int attempt)
+{
+    struct peer *rest = call_rest(0), *b;
+    static const char body[] = "{\"client\":" CLIENT ",\"message\":\"acked\"}";
+
+    STEP(join(&b, 1, "rest", attempt));
+    STEP(peer_postf(rest, "/send-notification-with-acknowledge", body, "rest", attempt));
+    STEP(acknowledge(b, "acked") && peer_answer(rest, 200, NULL));
+    STEP(peer_postf(rest, "/send-notification-with-acknowledge", body, "rest", attempt));
+    return peer_answer(rest, 408, NULL);
+}
+
+/* ---- large and slow ---- */
+
+static bool hears_big(struct peer *p)
+{
+    struct bytes text;
+
+    STEP(peer_hear(p, &text));
+    return text.len == BIG_BYTES;
+}
+
+static bool large_messages(int attempt)
+{
+    struct peer *a, *rest = call_rest(1);
+    char head[256];
+    size_t len, i, part = 20000;
+    struct buf body = {0};
+    bool good = true;
+
+    memset(big, 'x', BIG_BYTES);
+    snprintf(head, sizeof(head), "{\"filter\":{\"accountId\":\"big%d\"},\"message\":\"", attempt);
+    buf_printf(&body, "b@@SEND_MESSAGE@@%s%s\"}", head, big);
+    STEP(join(&a, 0, "big", attempt));
+    for (i = 0; good && i < body.len; i += len) {
+        len = body.len - i < part ? body.len - i : part;
+        good = peer_frame(a, (i + len == body.len ? 0x80 : 0) | (i ? 0 : WS_TEXT), true,
+                          bytes_of(body.at + i, len)) &&
+               (i != part || peer_frame(a, 0x80 | WS_PING, true, BYTES("between")));
+    }
+    good = good && hears_big(a) && peer_hears(a, "b@@RESPONSE");
+    body.len = 0;
+    buf_printf(&body, "%s%s\"}", head, big);
+    good = good && peer_post(rest, "/send-notification", buf_bytes(&body)) &&
+           peer_answer(rest, 200, NULL) && hears_big(a);
+    good = good && peer_sendf(rest, "POST /send-notification HTTP/1.1\r\nHost: t\r\n"
+                                    "Content-Type: application/json\r\n"
+                                    "Transfer-Encoding: chunked\r\n\r\n");
+    for (i = 0; good && i < body.len; i += len) {
+        len = body.len - i < part ? body.len - i : part;
+        good = peer_sendf(rest, "%zx\r\n", len) && peer_send(rest, bytes_of(body.at + i, len)) &&
+               peer_sendf(rest, "\r\n");
+    }
+    good = good && peer_sendf(rest, "0\r\n\r\n") && peer_answer(rest, 200, NULL) && hears_big(a);
+    buf_fini(&body);
+    return good;
+}
+
+/* Reads nothing: over its queue it is closed, and told so when it reads at last. */
+static bool slow_reader(int attempt)
+{
+    struct peer *slow, *rest = call_rest(0);
+    char name[NAME];
+    int i;
+
+    STEP(peer_join(&slow, 0, named(name, "slow", attempt), true));
+    slow->deaf = true;
+    slow->leaving = true;
+    memset(big, 'y', BIG_BYTES);
+    for (i = 0; i < 40; i++) {
+        STEP(peer_postf(rest, "/send-notification",
+                        "{\"filter\":{\"accountId\":\"slow%d\"},\"message\":\"%.3000s\"}", attempt,
+                        big));
+        STEP(peer_answer(rest, 200, NULL));
+    }
+    slow->deaf = false;
+    return peer_ends(slow, WS_CLOSE_TRY_LATER);
+}
+
+static bool pings(int attempt)
+{
+    struct peer *p, *deaf;
+
+    STEP(join(&p, 0, "ping", attempt) && join(&deaf, 1, "deaf", attempt));
+    deaf->deaf = true;
+    deaf->leaving = true;
+    STEP(pass(3500));
+    deaf->deaf = false;
+    STEP(peer_say(p, "{\"command\":\"PING\"}") && peer_hears(p, "PONG"));
+    return peer_ends(deaf, 0);
+}
+
+/* ---- HTTP ---- */
+
+static bool get(struct peer *p, const char *path, int status)
+{
+    return peer_sendf(p, "GET %s HTTP/1.1\r\nHost: t\r\n\r\n", path) &&
+           peer_answer(p, status, NULL);
+}
+
+static bool pages(int attempt)
+{
+    static const char *const paths[] = {"/actuator",
+                                        "/actuator/health",
+                                        "/actuator/health/liveness",
+                                        "/actuator/info",
+                                        "/actuator/metrics",
+                                        "/actuator/metrics/pushca.accepted?tag=class:plain",
+                                        "/actuator/prometheus",
+                                        "/pushca",
+                                        "/pushca.yaml",
+                                        "/swagger-ui/index.html",
+                                        "/actuator/health/readiness"};
+    struct peer *p = call_rest(attempt % WORLD_SHARDS);
+    size_t i;
+
+    for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        STEP(get(p, paths[i], 200));
+    STEP(get(p, "/actuator/metrics/none", 404) && get(p, "/nothing", 404));
+    return get(p, "/send-notification", 405);
+}
+
+static bool http_ways(int attempt)
+{
+    struct peer *p = call_rest(0);
+    int i;
+
+    STEP(peer_sendf(p, "HEAD /actuator/health HTTP/1.1\r\nHost: t\r\n\r\n"));
+    STEP(peer_answer_head(p, 200));
+    STEP(peer_sendf(p, "OPTIONS /send-notification HTTP/1.1\r\nHost: t\r\n"
+                       "Origin: http://a.example\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+                       "OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n"));
+    STEP(peer_answer(p, 200, NULL) && peer_answer(p, 200, NULL));
+    STEP(peer_sendf(p, "GET /actuator/info HTTP/1.1\r\nHost: t\r\n\r\n"
+                       "POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n"
+                       "Content-Type: text/plain\r\n\r\n{}"
+                       "GET /actuator/info HTTP/1.1\r\nHost: t\r\n\r\nGET /act"));
+    STEP(peer_answer(p, 200, NULL) && peer_answer(p, 415, NULL) && peer_answer(p, 200, NULL));
+    STEP(peer_sendf(p, "uator/info HTTP/1.1\r\nHost: t\r\n\r\n") && peer_answer(p, 200, NULL));
+    STEP(peer_sendf(p, "POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Length: 44\r\n"
+                       "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"));
+    STEP(peer_answer_head(p, 100));
+    STEP(peer_sendf(p, "{\"filter\":{\"accountId\":\"none\"},\"message\":\"\"}"));
+    STEP(peer_answer(p, 200, NULL));
+    for (i = 0; i < 2; i++)
+        STEP(peer_postf(p, "/send-notification", "{\"filter\":%d", attempt) &&
+             peer_answer(p, 400, NULL));
+    p->leaving = true;
+    return pass(2100) && peer_ends(p, 0); /* idle for too long */
+}
+
+/* What is refused, and ends its connection. */
+static bool bad_requests(int attempt)
+{
+    struct {
+        const char *text;
+        int status;
+    } bad[] = {
+        {"GET /actuator HTTP/1.1\r\nHost: t\r\nHost: u\r\n\r\n", 400},
+        {"BREW / HTTP/1.1\r\nHost: t\r\n\r\n", 501},
+        {"GET / HTTP/3.1\r\nHost: t\r\n\r\n", 505},
+        {"POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Length: 999999\r\n\r\n", 413},
+        {"POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n{", 408},
+        {"GET /slow HTTP/1.1\r\nHo", 408},
+        {"GET /actuator HTTP/1.0\r\n\r\n", 200}};
+    size_t i;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct peer *p = call_rest((int)(i + (size_t)attempt) % WORLD_SHARDS);
+
+        p->leaving = true;
+        STEP(peer_send(p, bytes_text(bad[i].text)));
+        STEP(peer_answer(p, bad[i].status, NULL));
+        STEP(peer_ends(p, 0));
+        peers_reset();
+        STEP(pass(20));
+    }
+    return true;
+}
+
+/* ---- limits and ends ---- */
+
+static bool too_many_http(int attempt)
+{
+    struct peer *p[8], *more;
+    size_t i;
+
+    (void)attempt;
+    for (i = 0; i < 8; i++) {
+        p[i] = call_rest((int)i % WORLD_SHARDS);
+        STEP(get(p[i], "/actuator/health/liveness", 200));
+    }
+    more = call_rest(0);
+    more->leaving = true;
+    STEP(peer_answer(more, 503, NULL));
+    return get(p[0], "/actuator/health/liveness", 200);
+}
+
+static bool too_many_sockets(int attempt)
+{
+    struct peer *p, *more;
+    char token[] = "sign-in/eyJjbGllbnQiOnt9fQ"; /* {"client":{}} */
+    int i;
+
+    for (i = 0; i < 11; i++)
+        STEP(join(&p, i % WORLD_SHARDS, "many", attempt));
+    more = peer_call(world_ws_port(0), false);
+    more->leaving = true;
+    STEP(peer_sendf(more,
+                    "GET /%s HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n"
+                    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                    token));
+    STEP(peer_answer(more, 400, NULL));
+    more = call_rest(0);
+    STEP(peer_postf(more, "/open-connection", "{\"client\":" CLIENT "}", "late", attempt));
+    return peer_answer(more, 429, NULL);
+}
+
+static bool violations(int attempt)
+{
+    struct {
+        int first_byte;
+        bool masked;
+        struct bytes payload;
+        int code;
+    } bad[] = {{0x80 | WS_TEXT, false, BYTES("unmasked"), WS_CLOSE_PROTOCOL},
+               {0x80 | WS_BINARY, true, BYTES("binary"), WS_CLOSE_UNSUPPORTED},
+               {0x80 | WS_TEXT, true, BYTES("\xff\xfe"), 1007},
+               {0x80 | WS_CLOSE, true,
+                BYTES("\x03\xe8"
+                      "bye"),
+                WS_CLOSE_NORMAL}};
+    size_t i;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct peer *p;
+
+        STEP(join(&p, (int)i % WORLD_SHARDS, "bad", attempt));
+        STEP(peer_frame(p, bad[i].first_byte, bad[i].masked, bad[i].payload));
+        STEP(peer_ends(p, bad[i].code));
+        peers_reset();
+        STEP(pass(20));
+    }
+    return true;
+}
+
+/* Without a word, in the middle of one: by FIN and by RST. */
+static bool hang_ups(int attempt)
+{
+    struct linger at_once = {1, 0};
+    struct peer *p, *rest = call_rest(1);
+
+    STEP(join(&p, 0, "hang", attempt));
+    STEP(peer_send(p, bytes_of("\x81\xfe\x01", 3)));
+    setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    STEP(peer_sendf(rest, "POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Le"));
+    peers_reset();
+    STEP(pass(50));
+    STEP(join(&p, 1, "hang", attempt));
+    shutdown(p->fd, SHUT_WR);
+    return peer_ends(p, 0);
+}
+
+const struct feature features[] = {
+    {"bystanders", nothing},
+    {"open-connection", open_connection},
+    {"pool", pool},
+    {"sign-in", sign_in},
+    {"move", move},
+    {"refused at the door", refused_at_the_door},
+    {"send v1", send_v1},
+    {"send v2", send_v2},
+    {"find any", find_any},
+    {"acknowledged", acknowledged},
+    {"acknowledged by REST", acknowledged_by_rest},
+    {"large messages", large_messages},
+    {"slow reader", slow_reader},
+    {"pings", pings},
+    {"pages", pages},
+    {"http", http_ways},
+    {"bad requests", bad_requests},
+    {"too many http", too_many_http},
+    {"too many sockets", too_many_sockets},
+    {"violations", violations},
+    {"hang-ups", hang_ups},
+    {NULL, NULL},
+};
