@@ -107,6 +107,12 @@ enum err api_open(struct shard *s, int rest_fd, int ws_fd)
     http_server_init(api);
     ws_server_init(api);
     s->api = api;
+    if (!tokens_work(api->tokens)) {
+        sock_close(rest_fd);
+        sock_close(ws_fd);
+        api_close(s);
+        return ERR_FULL;
+    }
     e = listener_open(&api->rest_listener, &s->net, rest_fd, REST_LISTENER, http_server_on_accept,
                       s);
     if (e) {

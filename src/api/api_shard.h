@@ -46,7 +46,8 @@ struct api {
     uint32_t turned_away; /* refused connections that still linger */
 };
 
-/* Takes both listening sockets and begins to accept. ERR_*: as listener_open; both are closed. */
+/* Takes both listening sockets and begins to accept. ERR_*: as listener_open, or ERR_FULL when
+   libcrypto got no memory; both are closed. */
 MUST_USE enum err api_open(struct shard *s, int rest_fd, int ws_fd);
 
 /* Every connection of the shard must have been buried. */

@@ -2,6 +2,7 @@
 
 #include "api/api_shard.h"
 #include "base/clock.h"
+#include "base/meter.h"
 #include "flow/frame.h"
 #include "hub/session.h"
 #include "wire/json_write.h"
@@ -45,8 +46,10 @@ void cmd_token(struct cmd *c)
         return;
     token->len = 0;
     if (token_issue(c->api->tokens, &who, clock_wall_ms() / 1000, set->token_life_s, &s->rand,
-                    token))
-        cmd_failed(c, BYTES("no token could be made"));
-    else
+                    token)) {
+        meter_add(METER_REFUSED_MEMORY, 1);
+        cmd_failed(c, BYTES("the system has no memory left"));
+    } else {
         answer(c, buf_bytes(token));
+    }
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 #include "api/api_shard.h"
 #include "base/clock.h"
+#include "base/meter.h"
 #include "wire/http1.h"
 #include "wire/json_write.h"
 #include "wire/utf8.h"
@@ -64,6 +65,12 @@ void http_reply_refusal(struct http_conn *h, struct bytes path, int status, cons
                                   .type = "application/json",
                                   .fields = fields,
                                   .body = buf_bytes(&api->out)});
+}
+
+void http_reply_short(struct http_conn *h, struct bytes path)
+{
+    meter_add(METER_REFUSED_MEMORY, 1);
+    http_reply_error(h, path, 503, "the system has no memory left");
 }
 
 void http_reply_error(struct http_conn *h, struct bytes path, int status, const char *why)

@@ -23,6 +23,9 @@ void http_reply_json(struct http_conn *h, int status, struct bytes body);
 /* path: as the peer sent it. 429 and 503 get Retry-After. why must not lie in the shard's `out`. */
 void http_reply_error(struct http_conn *h, struct bytes path, int status, const char *why);
 
-/* The same with more header lines, as in struct reply. */
+/* 503, because the system gave no memory: counted as such. */
+void http_reply_short(struct http_conn *h, struct bytes path);
+
+/* An error with more header lines, as in struct reply. */
 void http_reply_refusal(struct http_conn *h, struct bytes path, int status, const char *why,
                         struct bytes fields);

@@ -17,7 +17,7 @@ static void open(struct request *q, bool pooled)
     } else if (!open_is_possible(q->shard, &why)) {
         http_reply_error(q->conn, q->head->path, 429, why);
     } else if (open_answer_write(q->shard, &b, pooled, &api->out)) {
-        http_reply_error(q->conn, q->head->path, 500, "no token could be made");
+        http_reply_short(q->conn, q->head->path);
     } else {
         http_reply_json(q->conn, 200, buf_bytes(&api->out));
     }

@@ -39,21 +39,19 @@ bool sign_in_is_meant(const struct handshake *k)
     return end >= before.len && bytes_equal(bytes_of(k->last.at - before.len, before.len), before);
 }
 
-static bool read_body(struct handshake *k, struct open_body *out)
+static enum err read_body(struct handshake *k, struct open_body *out)
 {
     struct api *api = api_of(k->shard);
     size_t len = 0;
     char *text = arena_alloc(&api->arena, k->last.len + JSON_PADDING);
     struct json_value root;
+    enum err e;
 
     memset(text, 0, k->last.len + JSON_PADDING);
-    if (!base64url_read(k->last, text, &len)) {
-        (void)problem_set(&api->why, ERR_BAD, "what follows /sign-in/ must be URL-safe base64");
-        return false;
-    }
-    if (json_parse(api->json, bytes_of(text, len), &root, &api->why))
-        return false;
-    return body_read_open(&api->reader, root, false, out) == ERR_OK;
+    if (!base64url_read(k->last, text, &len))
+        return problem_set(&api->why, ERR_BAD, "what follows /sign-in/ must be URL-safe base64");
+    e = json_parse(api->json, bytes_of(text, len), &root, &api->why);
+    return e ? e : body_read_open(&api->reader, root, false, out);
 }
 
 /* The socket never speaks as a client, so bytes behind the request are of no interest; and for one
@@ -81,14 +79,17 @@ void sign_in(struct handshake *k)
 {
     struct api *api = api_of(k->shard);
     struct open_body b;
+    enum err e = read_body(k, &b);
 
-    if (!read_body(k, &b))
+    if (e == ERR_FULL)
+        ws_server_refuse_short(k);
+    else if (e)
         ws_server_refuse(k, 400, api->why.text);
     else if (!ws_server_admit(k))
         return;
     else if (open_answer_write(k->shard, &b, false, &api->out)) {
         gate_leave(&k->shard->hub->sockets);
-        ws_server_refuse(k, 500, "no token could be made");
+        ws_server_refuse_short(k);
     } else {
         answer(k, buf_bytes(&api->out));
     }

@@ -176,6 +176,12 @@ void ws_server_refuse(struct handshake *k, int status, const char *why)
         http_reply_error(k->conn, k->head->path, status, why);
 }
 
+void ws_server_refuse_short(struct handshake *k)
+{
+    meter_add(METER_REFUSED_MEMORY, 1);
+    ws_server_refuse(k, 503, "the system has no memory left");
+}
+
 bool ws_server_admit(struct handshake *k)
 {
     struct hub *hub = k->shard->hub;
@@ -230,29 +236,32 @@ static bool decode_path(struct handshake *k)
 }
 
 /* A client that took the whole answer of REFRESH_TOKEN for its token comes with {"body":"<token>"}.
-   False: it begins like that, and is none. */
-static bool find_token(struct handshake *k, struct bytes *out)
+   ERR_BAD: it begins like that, and is none. */
+static enum err find_token(struct handshake *k, struct bytes *out)
 {
     static const char *const names[] = {"body"};
     struct api *api = api_of(k->shard);
     struct json_value root, body[1];
     struct problem why;
+    enum err e;
     char *text;
 
     *out = k->last;
     if (k->last.len == 0 || k->last.at[0] != '{')
-        return true;
+        return ERR_OK;
     text = arena_alloc(&api->arena, k->last.len + JSON_PADDING);
     memcpy(text, k->last.at, k->last.len);
     memset(text + k->last.len, 0, JSON_PADDING);
-    if (json_parse(api->json, bytes_of(text, k->last.len), &root, &why) ||
-        json_type(root) != JSON_OBJECT)
-        return false;
+    e = json_parse(api->json, bytes_of(text, k->last.len), &root, &why);
+    if (e)
+        return e;
+    if (json_type(root) != JSON_OBJECT)
+        return ERR_BAD;
     json_pick(root, names, body, 1);
     if (json_type(body[0]) != JSON_STRING)
-        return false;
+        return ERR_BAD;
     *out = json_string(body[0]);
-    return true;
+    return ERR_OK;
 }
 
 static void check_token(struct handshake *k)
@@ -261,9 +270,16 @@ static void check_token(struct handshake *k)
     const struct settings *set = k->shard->hub->settings;
     struct identity who;
     struct bytes token;
+    enum err e = find_token(k, &token);
 
-    if (!find_token(k, &token) ||
-        token_check(api->tokens, token, clock_wall_ms() / 1000, set->body.dimension_bytes, &who)) {
+    if (!e)
+        e = token_check(api->tokens, token, clock_wall_ms() / 1000, set->body.dimension_bytes,
+                        &who);
+    if (e == ERR_FULL) { /* the token may be good: it must not be thrown away */
+        ws_server_refuse_short(k);
+        return;
+    }
+    if (e) {
         ws_server_refuse(k, 401,
                          "the last segment of the path is not a valid token: ask "
                          "/open-connection for a new one");

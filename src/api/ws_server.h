@@ -44,6 +44,9 @@ void arrival_free(struct arrival *a);
 /* Answers instead of upgrading; the connection ends with it. */
 void ws_server_refuse(struct handshake *k, int status, const char *why);
 
+/* The same, because the system gave no memory: counted as such. */
+void ws_server_refuse_short(struct handshake *k);
+
 /* A place in the gate, or the handshake is refused 503 and counted. */
 bool ws_server_admit(struct handshake *k);
 

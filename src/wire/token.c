@@ -99,6 +99,11 @@ struct tokens *tokens_new(const struct token_key *key)
     return t;
 }
 
+bool tokens_work(const struct tokens *t)
+{
+    return t->inner && t->outer && t->work;
+}
+
 void tokens_free(struct tokens *t)
 {
     if (!t)
@@ -167,26 +172,30 @@ enum err token_issue(struct tokens *t, const struct identity *client, int64_t no
 /* ---- check ---- */
 
 /* Header and claims, when what stands before the last dot carries our signature. */
-static bool is_signed(struct tokens *t, struct bytes token, struct bytes *header,
-                      struct bytes *claims)
+static enum err check_signature(struct tokens *t, struct bytes token, struct bytes *header,
+                                struct bytes *claims)
 {
     struct bytes text;
     char ours[SIGNATURE_TEXT];
     const char *theirs;
 
     if (token.len < SIGNATURE_TEXT + 1)
-        return false;
+        return ERR_BAD;
     text = bytes_of(token.at, token.len - SIGNATURE_TEXT - 1);
     theirs = token.at + text.len + 1;
-    if (theirs[-1] != '.' || !sign(t, text, ours) ||
-        CRYPTO_memcmp(ours, theirs, SIGNATURE_TEXT) != 0)
-        return false;
+    if (theirs[-1] != '.')
+        return ERR_BAD;
+    if (!sign(t, text, ours))
+        return ERR_FULL;
     /* padding has no place here (RFC 7515, section 2) */
-    return !memchr(text.at, '=', text.len) && bytes_cut(text, BYTES("."), header, claims);
+    if (CRYPTO_memcmp(ours, theirs, SIGNATURE_TEXT) != 0 || memchr(text.at, '=', text.len) ||
+        !bytes_cut(text, BYTES("."), header, claims))
+        return ERR_BAD;
+    return ERR_OK;
 }
 
 /* The JSON in one part of a token. */
-static bool read_part(struct tokens *t, struct bytes part, struct json_value *out)
+static enum err read_part(struct tokens *t, struct bytes part, struct json_value *out)
 {
     struct problem why;
     size_t len;
@@ -194,28 +203,30 @@ static bool read_part(struct tokens *t, struct bytes part, struct json_value *ou
     t->text.len = 0;
     (void)buf_reserve(&t->text, part.len + JSON_PADDING);
     if (!base64url_read(part, t->text.at, &len))
-        return false;
+        return ERR_BAD;
     memset(t->text.at + len, 0, JSON_PADDING);
-    return json_parse(t->json, bytes_of(t->text.at, len), out, &why) == ERR_OK;
+    return json_parse(t->json, bytes_of(t->text.at, len), out, &why);
 }
 
 /* Names our algorithm in its spelling, and no extension that must be understood (RFC 7515, section
    4.1.11). */
-static bool is_good_header(struct tokens *t, struct bytes header)
+static enum err check_header(struct tokens *t, struct bytes header)
 {
     static const char *const names[] = {"alg", "typ", "crit"};
     struct json_value root, v[3];
+    enum err e;
 
     if (bytes_equal(header, our_header))
-        return true;
-    if (!read_part(t, header, &root))
-        return false;
+        return ERR_OK;
+    e = read_part(t, header, &root);
+    if (e)
+        return e;
     json_pick(root, names, v, 3);
     if (json_type(v[0]) != JSON_STRING || !bytes_equal(json_string(v[0]), BYTES("HS256")))
-        return false;
+        return ERR_BAD;
     if (json_type(v[1]) == JSON_STRING && !bytes_equal_nocase(json_string(v[1]), BYTES("JWT")))
-        return false;
-    return json_type(v[2]) == JSON_ABSENT;
+        return ERR_BAD;
+    return json_type(v[2]) == JSON_ABSENT ? ERR_OK : ERR_BAD;
 }
 
 static bool read_dimension(struct json_value v, size_t most, struct bytes *out)
@@ -263,9 +274,14 @@ enum err token_check(struct tokens *t, struct bytes token, int64_t now_s, size_t
 {
     struct bytes header, claims;
     struct json_value root;
+    enum err e;
 
-    if (token.len > longest(dimension_bytes) || !is_signed(t, token, &header, &claims) ||
-        !is_good_header(t, header) || !read_part(t, claims, &root))
+    if (token.len > longest(dimension_bytes))
         return ERR_BAD;
-    return read_claims(root, now_s, dimension_bytes, out);
+    e = check_signature(t, token, &header, &claims);
+    if (!e)
+        e = check_header(t, header);
+    if (!e)
+        e = read_part(t, claims, &root);
+    return e ? e : read_claims(root, now_s, dimension_bytes, out);
 }

@@ -11,6 +11,7 @@
  *           expired. Never says more to a peer than that.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/buf.h"
 #include "base/err.h"
@@ -28,11 +29,15 @@ struct tokens; /* the key made ready, a JSON reader, scratch memory */
 struct tokens *tokens_new(const struct token_key *key);
 void tokens_free(struct tokens *t);
 
+/* False: libcrypto does not serve, and never will for these. */
+bool tokens_work(const struct tokens *t);
+
 /* Appends the token: base64url characters and two dots. client is a checked identity. ERR_BAD:
    libcrypto does not serve. */
 MUST_USE enum err token_issue(struct tokens *t, const struct identity *client, int64_t now_s,
                               int64_t life_s, struct rand *r, struct buf *out);
 
-/* The identity is a view into t, until the next check. dimension_bytes as in body_limits. */
+/* The identity is a view into t, until the next check. dimension_bytes as in body_limits. ERR_BAD,
+   ERR_TIMEOUT (expired), or ERR_FULL: no memory to find out. */
 MUST_USE enum err token_check(struct tokens *t, struct bytes token, int64_t now_s,
                               size_t dimension_bytes, struct identity *out);

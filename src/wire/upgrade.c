@@ -19,6 +19,7 @@ bool upgrade_check(const struct http1_request *r, const struct deflate_settings 
 {
     static const struct bytes version = {"sec-websocket-version", 21};
     static const struct bytes key = {"sec-websocket-key", 17};
+    enum err e;
 
     if (r->method != HTTP1_GET)
         return refuse(bad, 405, "a WebSocket handshake is a GET request");
@@ -32,10 +33,13 @@ bool upgrade_check(const struct http1_request *r, const struct deflate_settings 
         return refuse(bad, 426, "Sec-WebSocket-Version must be 13");
     if (http1_field_count(r, key) != 1)
         return refuse(bad, 400, "exactly one Sec-WebSocket-Key is expected");
-    if (!ws_accept_key(http1_field(r, key), out->accept))
-        return refuse(bad, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
     if (r->chunked || (r->has_length && r->length > 0))
         return refuse(bad, 400, "a WebSocket handshake has no body");
+    e = ws_accept_key(http1_field(r, key), out->accept);
+    if (e == ERR_FULL)
+        return refuse(bad, 503, "the system has no memory left");
+    if (e)
+        return refuse(bad, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
     return deflate_negotiate(r, deflate, &out->deflate, bad);
 }
 

@@ -17,9 +17,9 @@ struct upgrade {
     struct deflate_terms deflate;    /* may be taken back before the answer is written */
 };
 
-/* False: bad->status is 400, 405 (not GET), or 426 (not an upgrade to version 13: the answer needs
-   "Upgrade: websocket", "Sec-WebSocket-Version: 13"). deflate: what may be agreed; null: nothing.
- */
+/* False: bad->status is 400, 405 (not GET), 426 (not an upgrade to version 13: the answer needs
+   "Upgrade: websocket", "Sec-WebSocket-Version: 13"), or 503 (out of memory). deflate: what may be
+   agreed; null: nothing. */
 bool upgrade_check(const struct http1_request *r, const struct deflate_settings *deflate,
                    struct upgrade *out, struct http1_bad *bad);
 

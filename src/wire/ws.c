@@ -422,7 +422,7 @@ static bool is_key(struct bytes key)
     return true;
 }
 
-bool ws_accept_key(struct bytes key, char out[WS_ACCEPT_TEXT + 1])
+enum err ws_accept_key(struct bytes key, char out[WS_ACCEPT_TEXT + 1])
 {
     static const char suffix[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     unsigned char sum[EVP_MAX_MD_SIZE], text[WS_ACCEPT_TEXT + 1];
@@ -430,12 +430,12 @@ bool ws_accept_key(struct bytes key, char out[WS_ACCEPT_TEXT + 1])
     unsigned sum_len;
 
     if (!is_key(key))
-        return false;
+        return ERR_BAD;
     memcpy(joined, key.at, key.len);
     memcpy(joined + key.len, suffix, sizeof suffix - 1);
     if (!EVP_Digest(joined, sizeof joined, sum, &sum_len, EVP_sha1(), NULL))
-        return false;
+        return ERR_FULL;
     (void)EVP_EncodeBlock(text, sum, (int)sum_len);
     memcpy(out, text, sizeof text);
-    return true;
+    return ERR_OK;
 }

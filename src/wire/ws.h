@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/err.h"
 #include "wire/utf8.h"
 
 struct inflater;
@@ -124,5 +125,6 @@ size_t ws_write_close(char out[WS_HEADER_MAX + WS_CONTROL_MAX], uint16_t code, s
 
 enum { WS_ACCEPT_TEXT = 28 };
 
-/* Sec-WebSocket-Accept for a Sec-WebSocket-Key. False unless key is base64 of 16 bytes. */
-bool ws_accept_key(struct bytes key, char out[WS_ACCEPT_TEXT + 1]);
+/* Sec-WebSocket-Accept for a Sec-WebSocket-Key. ERR_BAD unless key is base64 of 16 bytes; ERR_FULL:
+   libcrypto got no memory. */
+MUST_USE enum err ws_accept_key(struct bytes key, char out[WS_ACCEPT_TEXT + 1]);

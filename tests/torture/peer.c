@@ -348,7 +348,7 @@ static bool answer(struct peer *p, int status, bool has_body, struct bytes *body
     p->at += head + len;
     if (body)
         *body = bytes_of(in.at + head, len);
-    p->told = p->told || got == 503 || got == 429 || got == 500;
+    p->told = p->told || got == 503 || got == 429;
     if (got != status)
         return wrong(p, "status %d, expected %d", got, status);
     return true;
@@ -472,8 +472,7 @@ bool peer_hear(struct peer *p, struct bytes *text)
 /* Refusals among what came and was not looked at. */
 static bool holds_refusal(const struct peer *p)
 {
-    static const char *const refusals[] = {"HTTP/1.1 429 ", "HTTP/1.1 500 ", "HTTP/1.1 503 ",
-                                           "memory"};
+    static const char *const refusals[] = {"HTTP/1.1 429 ", "HTTP/1.1 503 ", "memory"};
     struct bytes in = unseen(p);
     size_t i;
 

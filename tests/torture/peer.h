@@ -21,7 +21,7 @@ struct peer {
     bool upgraded, deaf;
     bool ended;   /* the server closed it, or reset it */
     bool leaving; /* expected to end */
-    bool told;    /* refused by a proper answer: 503, 429, 500 or close 1013 */
+    bool told;    /* refused by a proper answer: 503, 429 or close 1013 */
     int close_code;
     size_t len, at, attended; /* got; looked at by steps; by those who answer pings */
     char *in;

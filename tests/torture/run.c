@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/meter.h"
 #include "scenario.h"
 #include "life.h"
 #include "peer.h"
@@ -78,15 +79,20 @@ static bool anyone_lost(bool fired_now)
     return false;
 }
 
-/* Somebody was refused, or, by a v1 command, without a word. */
+/* Somebody was told so; or, by a v1 command, without a word, but it was counted. */
 static bool anyone_refused(void)
 {
+    static int64_t before;
+    int64_t now = meter_sum(METER_REFUSED_MEMORY);
+    bool counted = now > before;
     int i;
+
+    before = now;
 
     for (i = 0; i < PEERS; i++)
         if (peer_at(i)->fd >= 0 && peer_was_refused(peer_at(i)))
             return true;
-    return world_is_short();
+    return counted;
 }
 
 /* The feature, and whether everybody else is served: true when both went as they should. */
@@ -102,7 +108,7 @@ static bool try_once(const struct feature *f, int attempt)
     peers_reset();
     pass(SETTLE_MS);
     good = good && bystanders_join() && bystanders_hear(attempt);
-    refused = refused || anyone_refused();
+    refused = anyone_refused() || refused;
     if (anyone_lost(faults_fired() && !before) || good)
         return good;
     if (!faults_fired() || before)

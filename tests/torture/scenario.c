@@ -304,10 +304,10 @@ static bool large_messages(int attempt)
     struct buf body = {0};
     bool good = true;
 
+    STEP(join(&a, 0, "big", attempt));
     memset(big, 'x', BIG_BYTES);
     snprintf(head, sizeof(head), "{\"filter\":{\"accountId\":\"big%d\"},\"message\":\"", attempt);
     buf_printf(&body, "b@@SEND_MESSAGE@@%s%s\"}", head, big);
-    STEP(join(&a, 0, "big", attempt));
     for (i = 0; good && i < body.len; i += len) {
         len = body.len - i < part ? body.len - i : part;
         good = peer_frame(a, (i + len == body.len ? 0x80 : 0) | (i ? 0 : WS_TEXT), true,
