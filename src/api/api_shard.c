@@ -107,7 +107,7 @@ enum err api_open(struct shard *s, int rest_fd, int ws_fd)
     http_server_init(api);
     ws_server_init(api);
     s->api = api;
-    if (!tokens_work(api->tokens)) {
+    if (!tokens_work(api->tokens) || !api->ws_port) {
         sock_close(rest_fd);
         sock_close(ws_fd);
         api_close(s);

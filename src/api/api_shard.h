@@ -47,7 +47,7 @@ struct api {
 };
 
 /* Takes both listening sockets and begins to accept. ERR_*: as listener_open, or ERR_FULL when
-   libcrypto got no memory; both are closed. */
+   libcrypto got no memory or the port cannot be learned; both are closed. */
 MUST_USE enum err api_open(struct shard *s, int rest_fd, int ws_fd);
 
 /* Every connection of the shard must have been buried. */

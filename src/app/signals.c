@@ -22,7 +22,8 @@ int signals_open(void)
 
 void signals_close(int fd)
 {
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 int signals_wait(int fd, int64_t wait_ms)

@@ -80,6 +80,8 @@ static enum err door_open(struct door *d, const struct settings *set)
         return e;
     d->port = sock_port(probe);
     sock_close(probe);
+    if (!d->port) /* else every shard would take a free one of its own */
+        return ERR_FULL;
     d->fds = mem_alloc(set->shards * sizeof(*d->fds));
     for (i = 0; i < set->shards; i++)
         d->fds[i] = -1;
@@ -348,7 +350,9 @@ int start_run(struct config **config, const struct config_sources *from, struct 
     say_notes(*config);
     say_limits(v.settings);
     secure_say(v.settings, tls);
-    status = open_all(&v);
+    if (v.signals < 0)
+        log_error("cannot start", LOG_STR("reason", "the system refused a descriptor for signals"));
+    status = v.signals < 0 ? 1 : open_all(&v);
     if (!status) {
         serve(&v, greet);
         status = atomic_load(&v.hub.ready) ? 0 : 1;

@@ -184,10 +184,11 @@ void run(enum scene scene, const struct plan *p, struct outcome *o)
     out = o;
     plan = *p;
     faults_plan(p);
-    if (scene == SCENE_WORLD)
-        run_world();
-    else
+    if (scene == SCENE_LIFE) { /* counts in a process of its own */
         life_run(o);
+        return;
+    }
+    run_world();
     for (c = 0; c < CALLS; c++)
         o->counts[c] = faults_count(c);
     o->fired = faults_fired();

@@ -92,13 +92,21 @@ static bool nothing(int attempt)
 
 /* ---- coming in ---- */
 
-/* The path of the first WebSocket URL in an answer. */
+/* The path of the first WebSocket URL in an answer, which must name a door of ours. */
 static struct bytes token_in(struct bytes body)
 {
-    const char *at = body.len ? memmem(body.at, body.len, "ws://", 5) : NULL;
-    const char *from = at ? strchr(at + 5, '/') + 1 : NULL, *end = from ? strchr(from, '"') : NULL;
+    static const char scheme[] = "ws://127.0.0.1:";
+    const char *at = body.len ? memmem(body.at, body.len, scheme, sizeof(scheme) - 1) : NULL;
+    char *slash, *end;
+    long port;
 
-    return end ? bytes_of(from, (size_t)(end - from)) : (struct bytes){NULL, 0};
+    if (!at)
+        return (struct bytes){NULL, 0};
+    port = strtol(at + sizeof(scheme) - 1, &slash, 10);
+    end = strchr(slash, '"');
+    if (*slash != '/' || !end || (port != world_ws_port(0) && port != world_ws_port(1)))
+        return (struct bytes){NULL, 0};
+    return bytes_of(slash + 1, (size_t)(end - slash - 1));
 }
 
 static bool open_connection(int attempt)
@@ -148,7 +156,7 @@ static bool sign_in(int attempt)
     base64url_write(path + strlen(path), json, strlen(json));
     STEP(peer_upgrade(p, bytes_text(path)));
     p->leaving = true;
-    STEP(peer_hear(p, &text) && token_in(text).len);
+    STEP(peer_hear(p, &text) && token_in(text).len > 0);
     return peer_ends(p, WS_CLOSE_NORMAL);
 }
 

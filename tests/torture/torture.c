@@ -58,14 +58,24 @@ static void run_child(const struct job *j)
     _exit(j->outcome->why[0] != 0);
 }
 
+/* Also for the processes of those who run. */
+static struct outcome *new_outcome(void)
+{
+    void *p = mmap(NULL, sizeof(struct outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                   -1, 0);
+
+    if (p == MAP_FAILED)
+        abort();
+    return p;
+}
+
 static void start(struct job *j, enum scene scene, const struct plan *plan)
 {
     if (!j->outcome) {
-        j->outcome = mmap(NULL, sizeof(*j->outcome), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        j->outcome = new_outcome();
         j->said = memfd_create("said", MFD_CLOEXEC);
     }
-    if (j->outcome == MAP_FAILED || j->said < 0 || ftruncate(j->said, 0))
+    if (j->said < 0 || ftruncate(j->said, 0))
         abort();
     lseek(j->said, 0, SEEK_SET);
     memset(j->outcome, 0, sizeof(*j->outcome));
@@ -183,7 +193,7 @@ static void torture(enum scene scene, const char *only)
     uint64_t counts[CALLS];
     enum call c;
 
-    if (scene == SCENE_LIFE || !count_calls(scene, counts))
+    if (!count_calls(scene, counts))
         return;
     for (c = 0; c < CALLS; c++)
         if (counts[c] && ways_of[c] && (!only || strcmp(only, call_names[c]) == 0))
@@ -204,7 +214,7 @@ static int index_of(const char *const *names, int count, const char *name)
 /* "scene:call:number:how", in this process, for a debugger. */
 static int only_one(char *name)
 {
-    static struct outcome o;
+    struct outcome *o = new_outcome();
     struct plan plan = {CALLS, 0, 0};
     enum scene scene = index_of(scene_names, SCENES, strsep(&name, ":"));
 
@@ -214,11 +224,11 @@ static int only_one(char *name)
         plan.how = name ? (int)strtol(name, NULL, 10) : 0;
     }
     signal(SIGPIPE, SIG_IGN);
-    run(scene, &plan, &o);
-    printf("%s%s%s, fired %d, refused %u, lost %u\n", o.where, o.why[0] ? ": " : "", o.why, o.fired,
-           o.refused, o.lost);
+    run(scene, &plan, o);
+    printf("%s%s%s, fired %d, refused %u, lost %u\n", o->where, o->why[0] ? ": " : "", o->why,
+           o->fired, o->refused, o->lost);
     fflush(stdout);
-    _exit(o.why[0] != 0);
+    _exit(o->why[0] != 0);
 }
 
 static int usage(void)
