@@ -60,7 +60,7 @@ static int serve(void)
     if (config_load(&from, &config, &errors))
         fprintf(stderr, "cannot start: %.*s", (int)errors.len, errors.at);
     else
-        status = start_run(config, false);
+        status = start_run(&config, &from, NULL, false);
     buf_fini(&errors);
     config_free(config);
     mem_reserve_close();

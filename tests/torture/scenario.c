@@ -4,13 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include "base/buf.h"
 #include "wire/base64url.h"
 #include "wire/ws.h"
 #include "peer.h"
 #include "world.h"
 
-enum { BYSTANDERS = 3, BIG_BYTES = 150000, NAME = 64 };
+enum { BYSTANDERS = 3, BIG_BYTES = 150000, PIECE_BYTES = 20000, NAME = 64 };
 
 /* A step that failed ends the feature. */
 #define STEP(step)                                                                                 \
@@ -304,40 +303,56 @@ static bool hears_big(struct peer *p)
     return text.len == BIG_BYTES;
 }
 
+static struct bytes piece(struct bytes text, size_t at)
+{
+    return bytes_of(text.at + at, text.len - at < PIECE_BYTES ? text.len - at : PIECE_BYTES);
+}
+
+/* In fragments, with a ping between them. */
+static bool say_in_fragments(struct peer *p, struct bytes text)
+{
+    size_t at;
+
+    for (at = 0; at < text.len; at += PIECE_BYTES) {
+        bool is_last = at + PIECE_BYTES >= text.len;
+
+        if (at == PIECE_BYTES)
+            STEP(peer_frame(p, 0x80 | WS_PING, true, BYTES("between")));
+        STEP(peer_frame(p, (is_last ? 0x80 : 0) | (at ? 0 : WS_TEXT), true, piece(text, at)));
+    }
+    return true;
+}
+
+static bool post_in_chunks(struct peer *p, struct bytes body)
+{
+    size_t at;
+
+    STEP(peer_sendf(p, "POST /send-notification HTTP/1.1\r\nHost: t\r\n"
+                       "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    for (at = 0; at < body.len; at += PIECE_BYTES) {
+        struct bytes part = piece(body, at);
+
+        STEP(peer_sendf(p, "%zx\r\n", part.len) && peer_send(p, part) && peer_sendf(p, "\r\n"));
+    }
+    return peer_sendf(p, "0\r\n\r\n");
+}
+
 static bool large_messages(int attempt)
 {
+    static char said[BIG_BYTES + 256];
+    static const char command[] = "b@@SEND_MESSAGE@@";
     struct peer *a, *rest = call_rest(1);
-    char head[256];
-    size_t len, i, part = 20000;
-    struct buf body = {0};
-    bool good = true;
+    struct bytes body;
 
-    STEP(join(&a, 0, "big", attempt));
     memset(big, 'x', BIG_BYTES);
-    snprintf(head, sizeof(head), "{\"filter\":{\"accountId\":\"big%d\"},\"message\":\"", attempt);
-    buf_printf(&body, "b@@SEND_MESSAGE@@%s%s\"}", head, big);
-    for (i = 0; good && i < body.len; i += len) {
-        len = body.len - i < part ? body.len - i : part;
-        good = peer_frame(a, (i + len == body.len ? 0x80 : 0) | (i ? 0 : WS_TEXT), true,
-                          bytes_of(body.at + i, len)) &&
-               (i != part || peer_frame(a, 0x80 | WS_PING, true, BYTES("between")));
-    }
-    good = good && hears_big(a) && peer_hears(a, "b@@RESPONSE");
-    body.len = 0;
-    buf_printf(&body, "%s%s\"}", head, big);
-    good = good && peer_post(rest, "/send-notification", buf_bytes(&body)) &&
-           peer_answer(rest, 200, NULL) && hears_big(a);
-    good = good && peer_sendf(rest, "POST /send-notification HTTP/1.1\r\nHost: t\r\n"
-                                    "Content-Type: application/json\r\n"
-                                    "Transfer-Encoding: chunked\r\n\r\n");
-    for (i = 0; good && i < body.len; i += len) {
-        len = body.len - i < part ? body.len - i : part;
-        good = peer_sendf(rest, "%zx\r\n", len) && peer_send(rest, bytes_of(body.at + i, len)) &&
-               peer_sendf(rest, "\r\n");
-    }
-    good = good && peer_sendf(rest, "0\r\n\r\n") && peer_answer(rest, 200, NULL) && hears_big(a);
-    buf_fini(&body);
-    return good;
+    snprintf(said, sizeof(said), "%s{\"filter\":{\"accountId\":\"big%d\"},\"message\":\"%s\"}",
+             command, attempt, big);
+    body = bytes_text(said + sizeof(command) - 1);
+    STEP(join(&a, 0, "big", attempt));
+    STEP(say_in_fragments(a, bytes_text(said)) && hears_big(a) && peer_hears(a, "b@@RESPONSE"));
+    STEP(peer_post(rest, "/send-notification", body) && peer_answer(rest, 200, NULL));
+    STEP(hears_big(a) && post_in_chunks(rest, body) && peer_answer(rest, 200, NULL));
+    return hears_big(a);
 }
 
 /* Reads nothing: over its queue it is closed, and told so when it reads at last. */

@@ -15,7 +15,12 @@
 #include <unistd.h>
 #include "run.h"
 
-enum { JOBS_MAX = 64, LIMIT_S = 60, SHOWN = 20 };
+enum {
+    JOBS_MAX = 64,
+    LIMIT_S = 60,
+    SHOWN = 20,
+    WAITS_MOST = 300 /* interrupted waits of ten thousand: one is like the other */
+};
 
 struct job {
     pid_t child; /* 0: none */
@@ -28,6 +33,8 @@ struct job {
 static struct job jobs[JOBS_MAX];
 static int job_count = 2;
 static uint64_t every = 1, shift;
+static const char *only_call, *only_scene;
+static char *one;
 static struct {
     uint64_t tried, survived, not_reached, refused, lost, not_started, failed;
 } total;
@@ -173,11 +180,12 @@ static void torture_call(enum scene scene, enum call c, uint64_t count)
 {
     uint64_t tried = total.tried, failed = total.failed, refused = total.refused, lost = total.lost,
              n;
+    uint64_t apart = c == CALL_WAIT && count > WAITS_MOST ? count / WAITS_MOST : 1;
     const struct way *w;
     static uint64_t turn;
 
     for (w = ways_of[c]; w->how; w++)
-        for (n = 1; n <= count; n++)
+        for (n = 1; n <= count; n += apart)
             if (turn++ % every == shift % every)
                 start(free_job(), scene, &(struct plan){c, n, w->how});
     finish_all();
@@ -188,7 +196,7 @@ static void torture_call(enum scene scene, enum call c, uint64_t count)
            (unsigned long long)(total.refused - refused), (unsigned long long)(total.lost - lost));
 }
 
-static void torture(enum scene scene, const char *only)
+static void torture(enum scene scene)
 {
     uint64_t counts[CALLS];
     enum call c;
@@ -196,7 +204,7 @@ static void torture(enum scene scene, const char *only)
     if (!count_calls(scene, counts))
         return;
     for (c = 0; c < CALLS; c++)
-        if (counts[c] && ways_of[c] && (!only || strcmp(only, call_names[c]) == 0))
+        if (counts[c] && ways_of[c] && (!only_call || strcmp(only_call, call_names[c]) == 0))
             torture_call(scene, c, counts[c]);
 }
 
@@ -239,7 +247,8 @@ static int usage(void)
     return 2;
 }
 
-int main(int argc, char **argv)
+/* False: wrong. */
+static bool read_options(int argc, char **argv)
 {
     static const struct option options[] = {{"jobs", required_argument, NULL, 'j'},
                                             {"every", required_argument, NULL, 'e'},
@@ -248,8 +257,6 @@ int main(int argc, char **argv)
                                             {"scene", required_argument, NULL, 'S'},
                                             {"one", required_argument, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
-    const char *only = NULL, *scene_name = NULL;
-    enum scene scene;
     int o;
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -260,24 +267,34 @@ int main(int argc, char **argv)
         else if (o == 's')
             shift = strtoull(optarg, NULL, 10);
         else if (o == 'c')
-            only = optarg;
+            only_call = optarg;
         else if (o == 'S')
-            scene_name = optarg;
+            only_scene = optarg;
+        else if (o == 'o')
+            one = optarg;
         else
-            return o == 'o' ? only_one(optarg) : usage();
+            return false;
     }
-    if (optind < argc || job_count < 1 || job_count > JOBS_MAX || every < 1)
+    return optind == argc && job_count >= 1 && job_count <= JOBS_MAX && every >= 1;
+}
+
+int main(int argc, char **argv)
+{
+    enum scene scene;
+
+    if (!read_options(argc, argv))
         return usage();
+    if (one)
+        return only_one(one);
     printf("every %llu. fault, seed %llu\n", (unsigned long long)every, (unsigned long long)shift);
     for (scene = 0; scene < SCENES; scene++)
-        if (!scene_name || strcmp(scene_name, scene_names[scene]) == 0)
-            torture(scene, only);
-    printf(
-        "figure: %llu faults tried, %llu survived, %llu failed; %llu times work was refused, %llu "
-        "connections ended, %llu starts refused, %llu not reached\n",
-        (unsigned long long)total.tried, (unsigned long long)total.survived,
-        (unsigned long long)total.failed, (unsigned long long)total.refused,
-        (unsigned long long)total.lost, (unsigned long long)total.not_started,
-        (unsigned long long)total.not_reached);
+        if (!only_scene || strcmp(only_scene, scene_names[scene]) == 0)
+            torture(scene);
+    printf("figure: every %llu. fault, seed %llu: %llu tried, %llu survived, %llu failed, %llu not "
+           "reached; %llu times work was refused, %llu connections ended, %llu starts refused\n",
+           (unsigned long long)every, (unsigned long long)shift, (unsigned long long)total.tried,
+           (unsigned long long)total.survived, (unsigned long long)total.failed,
+           (unsigned long long)total.not_reached, (unsigned long long)total.refused,
+           (unsigned long long)total.lost, (unsigned long long)total.not_started);
     return total.failed || !total.tried;
 }
