@@ -394,7 +394,7 @@ ssize_t __wrap_getrandom(void *at, size_t len, unsigned flags)
     if (fails(CALL_RANDOM))
         return -1;
     for (i = 0; i < len; i++) {
-        uint64_t z = (chance += 0x9e3779b97f4a7c15U);
+        uint64_t z = atomic_fetch_add(&chance, 0x9e3779b97f4a7c15U);
 
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
         to[i] = (unsigned char)(z >> 32);
