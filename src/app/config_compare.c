@@ -5,31 +5,15 @@
 
 enum shape { PLAIN, TEXT, LIST, SECRET };
 
-static enum shape shape_of(const struct config_key *key)
-{
-    switch (key->type) {
-    case CONFIG_INTEGER:
-    case CONFIG_MS:
-    case CONFIG_SECONDS:
-    case CONFIG_SIZE:
-    case CONFIG_CHOICE:
-        return PLAIN;
-    case CONFIG_ADDRESS:
-    case CONFIG_WS_URL:
-    case CONFIG_HTTP_URL:
-    case CONFIG_ID:
-    case CONFIG_TEXT:
-    case CONFIG_PASSWORD:
-    case CONFIG_WORDS:
-    case CONFIG_ANY:
-        return TEXT;
-    case CONFIG_ORIGINS:
-        return LIST;
-    case CONFIG_SECRET:
-        return SECRET;
-    }
-    UNREACHABLE();
-}
+static const enum shape shapes[] = {
+    [CONFIG_INTEGER] = PLAIN, [CONFIG_MS] = PLAIN,      [CONFIG_SECONDS] = PLAIN,
+    [CONFIG_SIZE] = PLAIN,    [CONFIG_CHOICE] = PLAIN,  [CONFIG_ADDRESS] = TEXT,
+    [CONFIG_WS_URL] = TEXT,   [CONFIG_HTTP_URL] = TEXT, [CONFIG_ORIGINS] = LIST,
+    [CONFIG_ID] = TEXT,       [CONFIG_SECRET] = SECRET, [CONFIG_PASSWORD] = TEXT,
+    [CONFIG_WORDS] = TEXT,    [CONFIG_TEXT] = TEXT,     [CONFIG_ANY] = TEXT,
+};
+
+_Static_assert(sizeof(shapes) / sizeof(shapes[0]) == CONFIG_ANY + 1, "every type has its shape");
 
 static const char *place(const struct config_key *key, const struct settings *s)
 {
@@ -63,7 +47,7 @@ static bool lists_are_same(const char *const *a, const char *const *b)
 bool config_value_same(const struct config_key *key, const struct settings *a,
                        const struct settings *b)
 {
-    switch (shape_of(key)) {
+    switch (shapes[key->type]) {
     case PLAIN:
         return memcmp(place(key, a), place(key, b), key->width) == 0;
     case TEXT:
@@ -82,13 +66,13 @@ void config_value_copy(const struct config_key *key, struct settings *to,
     char *into = (char *)to + key->offset;
     const char *text;
 
-    if (shape_of(key) == TEXT) {
+    if (shapes[key->type] == TEXT) {
         text = text_at(key, from);
         if (text) /* with its zero */
             text = arena_copy(arena, bytes_of(text, strlen(text) + 1)).at;
         memcpy(into, &text, sizeof(text));
     } else {
-        CHECK(shape_of(key) == PLAIN);
+        CHECK(shapes[key->type] == PLAIN);
         memcpy(into, place(key, from), key->width);
     }
 }
