@@ -325,13 +325,13 @@ def test_limits_that_are_set_hold_to_the_byte(more, status):
 
 
 def test_who_is_turned_away_gets_one_answer_whatever_it_sends():
-    """64 at once are told so and may take their time to read it; more are cut."""
+    """64 at once are told so and may take their time to read it; more are told so and cut."""
     with Server("pushca.pusher.shards=1", "pushca.limits.http-connections=1", "pushca.limits.linger-ms=20000") as server:
         with connect(server) as inside:
             inside.sendall(get())
             read_until(inside, b"\r\n\r\n")
             refused = [connect(server) for _ in range(65)]
-            for sock in refused[:64]:
+            for sock in refused:
                 answer, rest = parse_answer(read_until(sock, b"\r\n\r\n"))
                 assert (answer.status, answer.headers["connection"], rest) == (503, "close", b"")
             assert refused[64].recv(1) == b""
