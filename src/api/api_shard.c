@@ -16,7 +16,7 @@ enum { REST_LISTENER, WS_LISTENER };
 static void fill_limits(struct api *api, const struct hub *hub)
 {
     const struct settings *set = hub->settings;
-    int64_t memory = hub_step_bytes(hub, HUB_NO_SENDS); /* what arrives is mostly to be sent */
+    int64_t memory = hub_step_bytes(hub, HUB_NO_CONNECTIONS);
 
     api->rest_limits = (struct http_limits){.head = set->http,
                                             .body_bytes = set->body_bytes,
