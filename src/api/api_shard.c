@@ -183,11 +183,12 @@ bool api_turns_away(const struct listener *l, int fd)
     return true;
 }
 
-void api_accept(struct shard *s, uint64_t tag)
+bool api_accept(struct shard *s, uint64_t tag)
 {
     struct api *api = api_of(s);
 
-    listener_on_ready(listener_owns(tag, REST_LISTENER) ? &api->rest_listener : &api->ws_listener);
+    return listener_on_ready(listener_owns(tag, REST_LISTENER) ? &api->rest_listener
+                                                               : &api->ws_listener);
 }
 
 void api_close_doors(struct shard *s)

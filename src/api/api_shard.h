@@ -55,7 +55,7 @@ void api_close(struct shard *s);
 
 /* Is it a listener of ours? Then it accepts, when everybody else has been heard. */
 bool api_owns(uint64_t tag);
-void api_accept(struct shard *s, uint64_t tag);
+bool api_accept(struct shard *s, uint64_t tag); /* true: there may be more */
 
 /* From now on connections are accepted with this certificate, on the listeners that speak TLS by
    the settings; a count is taken. net_use_tls first. Again, from the shard's thread: a new one. */

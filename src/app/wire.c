@@ -17,14 +17,13 @@ static bool on_ready(void *shard, uint64_t tag, uint32_t events)
     return !api_owns(tag) && net_on_ready(&s->net, tag, events);
 }
 
-static void on_late(void *shard, uint64_t tag, uint32_t events)
+static bool on_late(void *shard, uint64_t tag, uint32_t events)
 {
     struct shard *s = shard;
 
     if (api_owns(tag))
-        api_accept(s, tag);
-    else
-        net_on_late(&s->net, tag, events);
+        return api_accept(s, tag);
+    return net_on_late(&s->net, tag, events);
 }
 
 void wire(struct hub *h)

@@ -140,11 +140,11 @@ static bool on_ready(void *owner, uint64_t tag, uint32_t events)
     return true;
 }
 
-static void on_late(void *owner, uint64_t tag, uint32_t events)
+static bool on_late(void *owner, uint64_t tag, uint32_t events)
 {
     struct echo *e = owner;
 
-    net_on_late(&e->net, tag, events);
+    return net_on_late(&e->net, tag, events);
 }
 
 static bool on_write(void *owner)

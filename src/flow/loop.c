@@ -9,7 +9,8 @@ enum {
     PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
     TIMERS_A_TURN = 4096, /* the rest is due again at once, after a look at the sockets */
     LATE_LEAST_US = 50,   /* time for late descriptors in one turn: so much, or half of what the
-                             rest of the turn took */
+                             rest of the turn took, */
+    LATE_MOST = 4096,     /* and at most so many calls, whatever the clock says */
 };
 
 enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks *hooks)
@@ -29,6 +30,7 @@ enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks 
     l->stopping = false;
     l->hurry = false;
     l->late = 0;
+    l->turn = 0;
     wheel_init(&l->wheel, l->now_ms);
     return ERR_OK;
 }
@@ -102,11 +104,12 @@ static int read_ready(struct loop *l, struct epoll_event *events, int n)
 }
 
 /* The kernel tells the same descriptors in the same order every time, so the first one of a slice
-   is the next of the last slice. What is left comes again. */
-static void read_late(struct loop *l, const struct epoll_event *events, int n, int64_t begun_us)
+   is the next of the last slice. What is left when the slice is over comes again. */
+static void read_late(struct loop *l, struct epoll_event *events, int n, int64_t begun_us)
 {
     const struct loop_hooks *h = &l->hooks;
     int64_t now_us, slice_us;
+    int done = 0;
 
     if (n == 0 || !h->on_late || is_pressed(l))
         return;
@@ -114,10 +117,15 @@ static void read_late(struct loop *l, const struct epoll_event *events, int n, i
     slice_us = (now_us - begun_us) / 2;
     if (slice_us < LATE_LEAST_US)
         slice_us = LATE_LEAST_US;
-    for (int i = 0; i < n && clock_mono_us() - now_us < slice_us; i++) {
-        const struct epoll_event *e = &events[l->late++ % (uint32_t)n];
+    for (int i = 0; done < n && i < LATE_MOST && clock_mono_us() - now_us < slice_us; i++) {
+        struct epoll_event *e = &events[l->late++ % (uint32_t)n];
 
-        h->on_late(h->owner, e->data.u64, e->events);
+        if (!e->events) /* had no more */
+            continue;
+        if (!h->on_late(h->owner, e->data.u64, e->events)) {
+            e->events = 0;
+            done++;
+        }
     }
     l->hurry = true; /* what they have to say is posted and written in the next turn */
 }
@@ -130,6 +138,7 @@ void loop_turn(struct loop *l, int64_t max_wait_ms)
     int64_t begun_us = clock_mono_us();
 
     l->now_ms = begun_us / 1000;
+    l->turn++;
     take_notes(l);
     late = read_ready(l, events, n);
     l->hurry = wheel_run(&l->wheel, l->now_ms, TIMERS_A_TURN);

@@ -8,7 +8,7 @@
  *   TIMERS what is due
  *   POST   on_post: hand staged notes over
  *   WRITE  on_write: dirty sockets; true means more is left: no waiting before the next turn
- *   LATE   on_late for those descriptors, in turns, as long as their slice of time lasts
+ *   LATE   on_late for those descriptors, round and round, while their slice of time lasts
  *   BURY   on_bury: free what closed
  *
  * Control enters a thread in INBOX, READ, TIMERS and LATE only, never from inside another call.
@@ -30,7 +30,7 @@ struct loop_hooks {
     void (*on_post)(void *owner);
     bool (*on_write)(void *owner);
     void (*on_bury)(void *owner);
-    void (*on_late)(void *owner, uint64_t tag, uint32_t events);
+    bool (*on_late)(void *owner, uint64_t tag, uint32_t events); /* true: there may be more now */
     /* True: an inbox we post to is over its mark; READ and LATE are skipped. */
     bool (*is_pressed)(void *owner);
 };
@@ -42,6 +42,7 @@ struct loop {
     struct loop_hooks hooks;
     int64_t now_ms; /* of this turn */
     uint32_t late;  /* how many descriptors came late so far: whose turn it is */
+    uint32_t turn;  /* its number */
     bool stopping, hurry;
 };
 

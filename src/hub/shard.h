@@ -45,7 +45,7 @@ struct hub {
     struct gate sockets, http_conns, handshakes;
     note_handler *on_note[NOTE_KINDS]; /* filled once, in app/start.c; null: not expected */
     bool (*on_ready)(void *shard, uint64_t tag, uint32_t events); /* READ: conns; as loop_hooks */
-    void (*on_late)(void *shard, uint64_t tag, uint32_t events);  /* LATE: listeners, too */
+    bool (*on_late)(void *shard, uint64_t tag, uint32_t events);  /* LATE: listeners, too */
     void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
     _Atomic bool ready, draining;       /* for health */
     struct drain_sum drain;

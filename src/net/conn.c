@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/meter.h"
 #include "flow/frame.h"
@@ -17,11 +18,16 @@ enum {
     WRITE_BYTES = 64 * 1024, /* to one socket in one turn */
     WRITE_FRAMES = 64,
     SCRATCH_BYTES = 1024,
-    BEHIND_MS = 1000,      /* blocked this long: not keeping up */
-    LOAD_MS = 16,          /* half of a socket's load is forgotten in so long */
-    LOAD_BYTES = 1024,     /* count as much as one more read */
-    LOAD_BUSY = 64,        /* over it: some two thousand reads or four MiB a second */
-    LATE_BYTES = 2 * 1024, /* one read of a late socket */
+    BEHIND_MS = 1000,  /* blocked this long: not keeping up */
+    LOAD_MS = 16,      /* half of a socket's load is forgotten in so long */
+    LOAD_BYTES = 1024, /* count as much as one more read */
+    LOAD_MOST = 1024,
+    LOAD_BUSY = 64,         /* over it: some two thousand reads or four MiB a second */
+    READ_BYTES = 16 * 1024, /* one read */
+    LATE_BYTES = 2 * 1024,  /* one read of a late socket */
+    BURY_US = 200,          /* time for burying in one turn; at least one is */
+    STREAK_GAP = 4,         /* turns without it that a streak survives */
+    STREAK_BUSY = 8,
 };
 
 static void on_due(struct timer *t);
@@ -49,6 +55,7 @@ void net_fini(struct net *n)
     mem_book(METER_MEM_CONNECTIONS, before);
     mem_free(n->read_buffer);
     buf_fini(&n->scratch.head);
+    buf_fini(&n->scratch.pongs);
     buf_fini(&n->scratch.deflated);
     for (i = 0; i <= DEFLATE_BITS_MAX; i++)
         deflater_free(n->scratch.deflaters[i]);
@@ -279,6 +286,17 @@ void conn_close(struct conn *c, enum conn_end why)
     list_push_back(&c->net->dead, &c->link);
 }
 
+/* It has much to say, or is nearly always ready. */
+static bool is_busy(const struct conn *c)
+{
+    return c->load > LOAD_BUSY || c->streak == STREAK_BUSY;
+}
+
+static void add_load(struct conn *c, size_t more)
+{
+    c->load = (uint16_t)(c->load < LOAD_MOST ? c->load + more : LOAD_MOST);
+}
+
 /* A socket with a message of its own does not wait among those that only have a copy of one, or are
    heard late. */
 static void mark_dirty(struct conn *c, bool bulk)
@@ -302,7 +320,7 @@ enum err conn_push(struct conn *c, struct frame *f)
     if (e)
         return e;
     if (!c->out_on)
-        mark_dirty(c, c->net->to_many || c->load > LOAD_BUSY);
+        mark_dirty(c, c->net->to_many || is_busy(c));
     return ERR_OK;
 }
 
@@ -394,16 +412,21 @@ void conn_become(struct conn *c, const struct conn_ops *ops, void *user)
 void net_bury(struct net *n)
 {
     struct list *link;
+    int64_t end_us = 0;
 
-    while ((link = list_first(&n->dead))) {
+    while ((link = list_first(&n->dead)) && (!end_us || clock_mono_us() < end_us)) {
         struct conn *c = container_of(link, struct conn, link);
 
+        if (!end_us)
+            end_us = clock_mono_us() + BURY_US;
         if (c->fd >= 0) {
             sock_close(c->fd);
             c->ops->on_closed(c);
         }
         free_slot(c);
     }
+    if (link) /* fifty with a thousand small frames each are not everybody's business */
+        n->loop->hurry = true;
 }
 
 /* A peer that takes no answers may ask no more: reading stops while much waits for it. */
@@ -438,7 +461,8 @@ static bool reads_tls(const struct conn *c)
     return c->tls && c->state == CONN_OPEN;
 }
 
-static void read_some(struct conn *c, size_t most)
+/* True: there may be more now. */
+static bool read_some(struct conn *c, size_t most)
 {
     struct net *n = c->net;
     size_t got;
@@ -447,18 +471,18 @@ static void read_some(struct conn *c, size_t most)
 
     c->is_new = false;
     if (got) {
-        c->load = (uint16_t)(c->load + got / LOAD_BYTES);
+        add_load(c, got == most ? LOAD_BUSY : got / LOAD_BYTES);
         if (c->state == CONN_OPEN)
             c->ops->on_bytes(c, n->read_buffer, got);
         pause_if_behind(c);
     }
     if (e == ERR_OK || c->state == CONN_DEAD)
-        return;
-    if (e == ERR_GONE) {
+        return got == most && c->state != CONN_DEAD;
+    if (e == ERR_GONE)
         read_end(c);
-    } else if (e != ERR_AGAIN && e != ERR_FULL) {
+    else if (e != ERR_AGAIN && e != ERR_FULL)
         conn_close(c, CONN_END_ERROR);
-    }
+    return false;
 }
 
 /* Writes one gathered piece. True: there is more, and the kernel would take it. */
@@ -670,20 +694,25 @@ void conn_tls_adopt(struct conn *c, struct tls *t)
     c->tls = t;
 }
 
-/* It is ready once more. True: it is new, or nearly always ready. Whoever speaks now and then is
-   heard before them. */
+/* It is ready once more. True: it is new, or has much to say, or is nearly always ready. Whoever
+   speaks now and then is heard before them. */
 static bool is_late(struct conn *c)
 {
-    uint16_t now = (uint16_t)(c->net->loop->now_ms / LOAD_MS);
+    const struct loop *l = c->net->loop;
+    uint16_t now = (uint16_t)(l->now_ms / LOAD_MS), turn = (uint16_t)l->turn;
     uint16_t past = (uint16_t)(now - c->load_at);
 
     if (past > 0) {
         c->load = past < 16 ? c->load >> past : 0;
         c->load_at = now;
     }
-    if (c->load <= LOAD_BUSY)
-        c->load++;
-    return c->is_new || c->load > LOAD_BUSY;
+    add_load(c, 1);
+    if ((uint16_t)(turn - c->turn) > STREAK_GAP)
+        c->streak = 0;
+    else if (c->streak < STREAK_BUSY)
+        c->streak++;
+    c->turn = turn;
+    return c->is_new || is_busy(c);
 }
 
 static bool may_read(const struct conn *c, uint32_t events)
@@ -691,11 +720,13 @@ static bool may_read(const struct conn *c, uint32_t events)
     return events & EPOLLIN && !c->in_off && !c->paused;
 }
 
-static void read_ready(struct conn *c, size_t most)
+static bool read_ready(struct conn *c, size_t most)
 {
-    read_some(c, most);
+    bool is_more = read_some(c, most);
+
     if (c->tls)
         mind_tls(c);
+    return is_more;
 }
 
 bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
@@ -714,23 +745,24 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
     if (may_read(c, events)) {
         if (is_late(c))
             return false;
-        read_ready(c, NET_READ_BYTES);
+        (void)read_ready(c, READ_BYTES);
     } else if (events & (EPOLLERR | EPOLLHUP)) {
         conn_close(c, CONN_END_PEER);
     }
     return true;
 }
 
-void net_on_late(struct net *n, uint64_t tag, uint32_t events)
+bool net_on_late(struct net *n, uint64_t tag, uint32_t events)
 {
     struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
 
     if (!c || c->state == CONN_DEAD)
-        return;
+        return false;
     if (is_shaking(c))
         shake(c);
     else if (may_read(c, events))
-        read_ready(c, c->tls ? TLS_RECORD_BYTES : LATE_BYTES);
+        return read_ready(c, c->tls ? TLS_RECORD_BYTES : LATE_BYTES);
+    return false;
 }
 
 static void on_due(struct timer *t)

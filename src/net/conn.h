@@ -60,6 +60,7 @@ struct conn {
     bool in_off, paused, out_on, out_asked, eof, in_bulk;
     bool is_new;            /* nothing was read from it yet */
     uint16_t load, load_at; /* how much it had to say lately, and when that was */
+    uint16_t turn, streak;  /* when it was ready last, and for how many turns on end */
     struct outq out;
     struct timer timer;
     struct list link;         /* in net.free, net.dirty, net.bulk or net.dead */
@@ -88,7 +89,7 @@ void net_fini(struct net *n); /* every conn must have been buried */
 /* The loop's READ, WRITE, LATE and BURY for conns. The tag of a conn's descriptor is its gen and
    slot. False: it comes late, being new or having had much to say lately; then net_on_late. */
 bool net_on_ready(struct net *n, uint64_t tag, uint32_t events);
-void net_on_late(struct net *n, uint64_t tag, uint32_t events);
+bool net_on_late(struct net *n, uint64_t tag, uint32_t events);
 bool net_write(struct net *n);
 void net_bury(struct net *n);
 

@@ -110,9 +110,9 @@ static bool accept_some(struct listener *l)
     return l->fd >= 0;
 }
 
-void listener_on_ready(struct listener *l)
+bool listener_on_ready(struct listener *l)
 {
-    (void)accept_some(l);
+    return accept_some(l);
 }
 
 void listener_finish(struct listener *l)

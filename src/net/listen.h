@@ -29,7 +29,7 @@ void listener_close(struct listener *l); /* twice is fine */
 
 /* The loop's READ: whose descriptor is it, and what to do. */
 bool listener_owns(uint64_t tag, uint32_t index);
-void listener_on_ready(struct listener *l);
+bool listener_on_ready(struct listener *l); /* true: there may be more */
 
 /* Accepts everybody who has connected already, then closes: nobody who waits is reset. */
 void listener_finish(struct listener *l);

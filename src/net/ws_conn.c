@@ -164,18 +164,35 @@ static void push_own(struct ws_conn *w, struct frame *f)
     frame_unref(f);
 }
 
-/* Asked for, and whoever asks while it is behind is not read from: a large answer before it is no
-   reason to end in 1013. */
+/* Thousands may come in one read: their pongs leave as one frame of bytes. */
 static void pong(struct ws_conn *w, struct bytes payload)
 {
-    struct frame *f = ws_frame(FRAME_ANSWER, WS_PONG, payload, (struct bytes){NULL, 0});
+    struct buf *pongs = &w->conn->net->scratch.pongs;
+    char head[WS_HEADER_MAX];
 
+    buf_add(pongs, bytes_of(head, ws_write_header(head, WS_PONG, payload.len)));
+    buf_add(pongs, payload);
+}
+
+/* Before anything else is said. Asked for, and whoever asks while it is behind is not read from: a
+   large answer before them is no reason to end in 1013. */
+static void push_pongs(struct ws_conn *w)
+{
+    struct buf *pongs = &w->conn->net->scratch.pongs;
+    struct frame *f;
+
+    if (!pongs->len)
+        return;
+    f = frame_of(pongs->at, pongs->len);
     ws_push_asked(w, f);
     frame_unref(f);
+    pongs->len = 0;
 }
 
 static void on_message(struct ws_conn *w, const struct ws_message *m)
 {
+    if (m->opcode != WS_PING && m->opcode != WS_PONG)
+        push_pongs(w);
     if (m->opcode == WS_CLOSE) {
         if (!w->closing)
             push_close(w, close_frame(m->close_code, (struct bytes){NULL, 0}), false);
@@ -221,10 +238,12 @@ static void read_all(struct ws_conn *w, char *at, size_t len)
     while (conn_is_open(w->conn)) {
         switch (ws_read(&w->reader, &w->ops->settings->limits, &at, &len, &m, &code)) {
         case WS_MORE:
+            push_pongs(w);
             if (net_keeps_too_much(ws_reader_kept(&w->reader), w->ops->settings->memory_bytes))
                 refuse_more(w);
             return;
         case WS_BAD:
+            push_pongs(w);
             if (code == WS_CLOSE_TRY_LATER)
                 refuse_more(w);
             else
@@ -242,6 +261,7 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
     size_t before = ws_reader_held(&w->reader);
 
     read_all(w, at, len);
+    push_pongs(w);
     if (ws_reader_held(&w->reader) != before)
         meter_add(METER_MEM_INPUT, (int64_t)ws_reader_held(&w->reader) - (int64_t)before);
 }

@@ -23,6 +23,7 @@ struct world {
     bool pressed, more_to_write;
     bool comes_late, pressed_later; /* later: from the second question on */
     int64_t late_takes_us;
+    bool has_more;
     int64_t now_ms; /* what the turn's first hook saw */
     struct timer timer;
     struct inbox_link own, *post_in_post; /* what on_post gives to its own inbox */
@@ -58,7 +59,7 @@ static bool on_ready(void *owner, uint64_t tag, uint32_t events)
     return !w->comes_late;
 }
 
-static void on_late(void *owner, uint64_t tag, uint32_t events)
+static bool on_late(void *owner, uint64_t tag, uint32_t events)
 {
     struct world *w = owner;
     int64_t end_us = clock_mono_us() + w->late_takes_us;
@@ -68,6 +69,7 @@ static void on_late(void *owner, uint64_t tag, uint32_t events)
     w->last_tag = tag;
     while (clock_mono_us() < end_us)
         ;
+    return w->has_more;
 }
 
 static void on_post(void *owner)
@@ -186,6 +188,19 @@ static void late_ones_come_after_all_others(void **state)
     assert_string_equal(turn(-1), "?RPW?LB");
     drop(fd);
     assert_string_equal(turn(60000), "PWB"); /* at once: what LATE did is posted and written */
+}
+
+static void late_ones_with_more_are_asked_again(void **state)
+{
+    int fd = ready_descriptor(7), i;
+
+    (void)state;
+    world.comes_late = true;
+    world.has_more = true;
+    for (i = 0; i < 1000 && !strstr(turn(-1), "LL"); i++)
+        ; /* unless this thread was held up for a whole slice */
+    assert_true(i < 1000);
+    drop(fd);
 }
 
 /* Each takes longer than a slice, so each turn has room for one. */
@@ -457,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_WORLD(phases_in_order),
         IN_WORLD(late_ones_come_after_all_others),
+        IN_WORLD(late_ones_with_more_are_asked_again),
         IN_WORLD(late_ones_take_turns),
         IN_WORLD(under_pressure_late_ones_wait),
         IN_WORLD(all_notes_of_a_turn_at_once),

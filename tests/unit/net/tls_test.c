@@ -291,13 +291,13 @@ static void a_connection_moves(void **state)
 enum { STORM = 40 };
 
 /* Of forty that are ready a turn takes at most four steps, fewer when they take long, and the live
-   one is heard in each turn. */
+   one is heard at once whenever it speaks. */
 static void a_storm_of_handshakes_takes_turns(void **state)
 {
     struct site s;
     struct probe live, many[STORM];
     SSL *ssl, *clients[STORM];
-    int fd, fds[STORM], i, turn, done = 0, before;
+    int fd, fds[STORM], i, turn, said = 1, done = 0, before;
 
     (void)state;
     site_open(&s);
@@ -312,9 +312,13 @@ static void a_storm_of_handshakes_takes_turns(void **state)
         assert_int_equal(SSL_do_handshake(clients[i]), -1); /* its hello is on the way */
     }
     for (turn = 1; done < STORM; turn++) {
-        assert_int_equal(SSL_write(ssl, "!", 1), 1);
+        bool speaks = turn % 6 == 0; /* who speaks in every turn comes late, too */
+
+        if (speaks)
+            assert_int_equal(SSL_write(ssl, "!", 1), 1);
         world_turns(&s.w, 1);
-        assert_int_equal(live.got.len, turn + 1);
+        said += speaks;
+        assert_int_equal(live.got.len, said);
         before = done;
         for (i = done = 0; i < STORM; i++) { /* whoever was answered can do its part */
             char byte;

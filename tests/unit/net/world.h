@@ -30,11 +30,11 @@ static inline bool world_on_ready(void *owner, uint64_t tag, uint32_t events)
     return net_on_ready(&w->net, tag, events);
 }
 
-static inline void world_on_late(void *owner, uint64_t tag, uint32_t events)
+static inline bool world_on_late(void *owner, uint64_t tag, uint32_t events)
 {
     struct world *w = owner;
 
-    net_on_late(&w->net, tag, events);
+    return net_on_late(&w->net, tag, events);
 }
 
 static inline bool world_on_write(void *owner)
