@@ -109,9 +109,14 @@ static bool naive_decode(struct bytes path, char *out, size_t *len)
         memcpy(hex, path.at + i + 1, path.len - i > 2 ? 2 : path.len - i - 1);
         if (strspn(hex, "0123456789abcdefABCDEF") != 2)
             return false;
-        out[(*len)++] = (char)strtol(hex, &end, 16);
-        if (out[*len - 1] == 0)
+        out[*len] = (char)strtol(hex, &end, 16);
+        if (out[*len] == 0)
             return false;
+        if (out[*len] == '/') { /* no separator: stays as it was sent */
+            memcpy(out + *len, path.at + i, 3);
+            *len += 2;
+        }
+        (*len)++;
         i += 2;
     }
     return true;

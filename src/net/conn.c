@@ -28,6 +28,7 @@ enum {
     BURY_US = 200,          /* time for burying in one turn; at least one is */
     STREAK_GAP = 4,         /* turns without it that a streak survives */
     STREAK_BUSY = 8,
+    STREAK_CROWD = 8, /* with fewer ready there is nobody to be heard before it */
 };
 
 static void on_due(struct timer *t);
@@ -570,14 +571,15 @@ static void renew_handshakes(struct net *n)
 
 bool net_write(struct net *n)
 {
-    bool alone = !n->was_ready && list_is_empty(&n->dirty);
+    bool alone = !n->ready && list_is_empty(&n->dirty);
     uint32_t others = write_list(&n->dirty, WRITE_BUDGET);
 
     if (n->tls)
         renew_handshakes(n);
     if (!list_is_empty(&n->bulk))
         write_list(&n->bulk, bulk_budget(n, alone, others));
-    n->was_ready = false;
+    n->ready_before = n->ready;
+    n->ready = 0;
     return !list_is_empty(&n->dirty) || !list_is_empty(&n->bulk);
 }
 
@@ -709,7 +711,7 @@ static bool is_late(struct conn *c)
     add_load(c, 1);
     if ((uint16_t)(turn - c->turn) > STREAK_GAP)
         c->streak = 0;
-    else if (c->streak < STREAK_BUSY)
+    else if (c->streak < STREAK_BUSY && c->net->ready_before >= STREAK_CROWD)
         c->streak++;
     c->turn = turn;
     return c->is_new || is_busy(c);
@@ -733,7 +735,7 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
 {
     struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
 
-    n->was_ready = true;
+    n->ready++;
     if (!c || c->state == CONN_DEAD)
         return true;
     if (is_shaking(c))

@@ -78,9 +78,9 @@ struct net {
     struct list dirty, bulk; /* have something to write; bulk: only copies of what many get */
     uint32_t bulk_budget; /* sockets of bulk written in one turn, adapted to what else there is */
     bool to_many;         /* set by whoever pushes many copies, while doing so */
-    bool was_ready;       /* events came in this turn */
-    uint32_t open;        /* conns not free */
-    struct tls_net *tls;  /* owns; null: nothing here speaks TLS */
+    uint32_t ready, ready_before; /* events of this turn so far, and of the one before */
+    uint32_t open;                /* conns not free */
+    struct tls_net *tls;          /* owns; null: nothing here speaks TLS */
 };
 
 void net_init(struct net *n, struct loop *loop, const struct net_limits *limits);
