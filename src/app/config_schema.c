@@ -171,6 +171,8 @@ bool config_key_needs_restart(const struct config_key *key)
         "pushca.coordinator.secret-key",
         "pushca.pusher.instance-id",
         "pushca.pusher.shards",
+        "server.ssl.enabled",
+        "pushca.pusher.ssl.enabled",
     };
     size_t i;
 

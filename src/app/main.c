@@ -78,7 +78,7 @@ static int serve(const struct options *o)
     } else if (o->check_config) {
         status = check_config(config);
     } else { /* who runs it without a file may be new to it */
-        status = start_run(&config, &from, tls,
+        status = start_run(&config, &from, &tls,
                            !config_file(config) && config_settings(config)->log_format == LOG_TEXT);
     }
     tls_context_unref(tls);

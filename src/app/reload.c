@@ -2,15 +2,17 @@
 
 #include <poll.h>
 #include "api/api_shard.h"
+#include "app/secure.h"
 #include "base/log.h"
+#include "net/tls_context.h"
 
 enum { LOOK_EVERY_MS = 2 };
 
 /* ---- what is said ---- */
 
-static void say_wrong(const struct buf *errors)
+static void say_wrong(struct bytes rest)
 {
-    struct bytes rest = buf_bytes(errors), line;
+    struct bytes line;
 
     while (rest.len) {
         struct bytes all = rest;
@@ -53,8 +55,9 @@ static void say_new_notes(const struct config *now, const struct config *before)
 
 /* ---- what is done ---- */
 
-void reload_publish(struct hub *h, const struct settings *settings)
+void reload_publish(struct hub *h, const struct settings *settings, struct tls_context *tls)
 {
+    h->tls = tls; /* nobody reads it before the note */
     atomic_store(&h->settings, settings);
     atomic_store(&h->sockets.limit, settings->sockets);
     atomic_store(&h->http_conns.limit, settings->http_conns);
@@ -74,27 +77,51 @@ void reload_on_note(struct shard *s, struct note *n)
     (void)n;
     s->net.limits = &s->hub->settings->net;
     api_reload(s);
+    if (s->hub->tls)
+        api_use_tls(s, s->hub->tls);
     atomic_fetch_add(&s->hub->reloaded, 1);
 }
 
-bool reload_run(struct hub *h, struct config **config, const struct config_sources *from)
+/* Everything that can be wrong, before anything is changed; null: said. */
+static struct config *load(const struct config *before, const struct config_sources *from,
+                           struct tls_context **tls)
+{
+    struct config *now;
+    struct buf errors = {0};
+    struct problem why;
+
+    if (config_load(from, &now, &errors)) {
+        say_wrong(buf_bytes(&errors));
+    } else if (secure_load_again(config_settings(now), config_settings(before), tls, &why)) {
+        say_wrong(bytes_text(why.text));
+        config_free(now);
+        now = NULL;
+    }
+    buf_fini(&errors);
+    return now;
+}
+
+bool reload_run(struct hub *h, struct config **config, struct tls_context **tls,
+                const struct config_sources *from)
 {
     struct config *before = *config, *now;
-    struct buf text = {0};
+    struct tls_context *tls_before = *tls, *tls_now;
+    struct buf changed = {0};
 
-    if (config_load(from, &now, &text)) {
-        say_wrong(&text);
-        buf_fini(&text);
+    now = load(before, from, &tls_now);
+    if (!now)
         return false;
-    }
-    config_inherit(now, before, on_change, &text);
+    config_inherit(now, before, on_change, &changed);
     say_new_notes(now, before);
-    reload_publish(h, config_settings(now));
+    reload_publish(h, config_settings(now), tls_now);
     while (!reload_is_done(h))
         (void)poll(NULL, 0, LOOK_EVERY_MS);
-    log_info("reloaded", LOG_VIEW("changed", buf_bytes(&text)));
-    buf_fini(&text);
+    secure_say(config_settings(now), tls_now);
+    log_info("reloaded", LOG_VIEW("changed", buf_bytes(&changed)));
+    buf_fini(&changed);
     *config = now;
+    *tls = tls_now;
     config_free(before);
+    tls_context_unref(tls_before);
     return true;
 }

@@ -10,10 +10,34 @@
 
 enum { DAY_S = 86400, SOON_DAYS = 14 };
 
-enum err secure_load(const struct settings *set, struct tls_context **out, struct problem *why)
+static enum err load(const struct tls_settings *set, struct tls_context **out, struct problem *why)
 {
     *out = NULL;
-    return tls_is_on(&set->tls) ? tls_context_new(&set->tls, out, why) : ERR_OK;
+    return tls_is_on(set) ? tls_context_new(set, out, why) : ERR_OK;
+}
+
+enum err secure_load(const struct settings *set, struct tls_context **out, struct problem *why)
+{
+    return load(&set->tls, out, why);
+}
+
+/* The two switches are taken over as every key that needs a restart; left to themselves they would
+   still follow a certificate that comes or goes. */
+enum err secure_load_again(const struct settings *now, const struct settings *before,
+                           struct tls_context **out, struct problem *why)
+{
+    struct tls_settings set = now->tls;
+
+    *out = NULL;
+    set.enabled = before->tls.enabled;
+    set.ws_enabled = before->tls.ws_enabled;
+    if (tls_is_on_for_rest(&set) != tls_is_on_for_rest(&before->tls) ||
+        tls_is_on_for_ws(&set) != tls_is_on_for_ws(&before->tls) ||
+        (tls_is_on(&set) && !tls_has_certificate(&set)))
+        return problem_set(why, ERR_BAD,
+                           "server.ssl.certificate: given or taken away, it switches TLS on "
+                           "or off, which needs a restart");
+    return load(&set, out, why);
 }
 
 void secure_shards(struct hub *h, struct tls_context *c)
@@ -21,6 +45,7 @@ void secure_shards(struct hub *h, struct tls_context *c)
     struct tls_tickets tickets;
     uint32_t i;
 
+    h->tls = c;
     if (!c)
         return;
     tls_tickets_init(&tickets, clock_mono_ms());

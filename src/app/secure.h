@@ -15,8 +15,13 @@ struct tls_context;
 MUST_USE enum err secure_load(const struct settings *set, struct tls_context **out,
                               struct problem *why);
 
+/* For a reload: with the switches of before. ERR_BAD also when TLS would have to begin or end. */
+MUST_USE enum err secure_load_again(const struct settings *now, const struct settings *before,
+                                    struct tls_context **out, struct problem *why);
+
 /* After api_open, before the threads run. Null: nothing to do. */
 void secure_shards(struct hub *h, struct tls_context *c);
 
-/* One line at start, and a warning when the certificate is about to end. Null: nothing to say. */
+/* One line at start and after a reload, and a warning when the certificate is about to end. Null:
+ * nothing to say. */
 void secure_say(const struct settings *set, const struct tls_context *c);

@@ -39,7 +39,7 @@ struct server {
     struct supervisor supervisor;
     int signals;
     struct hub hub;
-    struct tls_context *tls; /* borrowed; null: nothing speaks it */
+    struct tls_context **tls; /* as config; null in it: nothing speaks TLS */
     struct door rest, ws;
     pthread_t *threads;
 };
@@ -272,7 +272,7 @@ static int open_all(struct server *v)
         v->ws.fds[i] = -1;
     }
     if (!e) {
-        secure_shards(&v->hub, v->tls);
+        secure_shards(&v->hub, *v->tls);
         return 0;
     }
     log_error("cannot start", LOG_STR("reason", err_name(e)),
@@ -295,7 +295,7 @@ static void close_all(struct server *v)
 static void reload(struct server *v)
 {
     supervisor_say_reloading(&v->supervisor);
-    (void)reload_run(&v->hub, v->config, v->from);
+    (void)reload_run(&v->hub, v->config, v->tls, v->from);
     v->settings = config_settings(*v->config);
     supervisor_say_ready(&v->supervisor);
 }
@@ -331,7 +331,7 @@ static void serve(struct server *v, bool greet)
     drain(v, threads);
 }
 
-int start_run(struct config **config, const struct config_sources *from, struct tls_context *tls,
+int start_run(struct config **config, const struct config_sources *from, struct tls_context **tls,
               bool greet)
 {
     struct server v = {.config = config,
@@ -349,7 +349,7 @@ int start_run(struct config **config, const struct config_sources *from, struct 
     supervisor_open(&v.supervisor);
     say_notes(*config);
     say_limits(v.settings);
-    secure_say(v.settings, tls);
+    secure_say(v.settings, *tls);
     if (v.signals < 0)
         log_error("cannot start", LOG_STR("reason", "the system refused a descriptor for signals"));
     status = v.signals < 0 ? 1 : open_all(&v);

@@ -49,6 +49,7 @@ struct hub {
     void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
     _Atomic bool ready, draining;       /* for health */
     struct drain_sum drain;
+    struct tls_context *tls;   /* the newest; borrowed, read at NOTE_RELOAD; null: all is plain */
     _Atomic uint32_t reloaded; /* shards that have the newest settings; app/reload.c */
     int64_t started_wall_ms, started_mono_ms;
     const char *version; /* of the build, for those who ask; null: unknown */

@@ -130,7 +130,7 @@ static void do_reload(char *rest)
     before = sim.config;
     sim.config = sim_load();
     config_inherit(sim.config, before, on_change, &changed);
-    reload_publish(&sim.hub, config_settings(sim.config));
+    reload_publish(&sim.hub, config_settings(sim.config), NULL);
     sim_settle();
     if (!reload_is_done(&sim.hub))
         sim_fail("not every shard has the new settings");

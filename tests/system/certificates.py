@@ -28,11 +28,11 @@ class Certificates:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
                 f"/CN={name}", "-keyout", self[f"{name}.key"], "-out", self[f"{name}.pem"])
 
-    def sign(self, name, by, names):
+    def sign(self, name, by, names, days=30):
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}",
                 "-keyout", self[f"{name}.key"], "-out", self[f"{name}.csr"])
         openssl("x509", "-req", "-in", self[f"{name}.csr"], "-CA", self[f"{by}.pem"], "-CAkey", self[f"{by}.key"],
-                "-copy_extensions", "copy", "-days", "30", "-out", self[f"{name}.pem"])
+                "-copy_extensions", "copy", "-days", str(days), "-out", self[f"{name}.pem"])
 
     def store(self, name, password, *arguments):
         openssl("pkcs12", "-export", "-passout", f"pass:{password}", "-out", self[name], *arguments)

@@ -228,6 +228,31 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+class Configured(Server):
+    """A server with a file that can be written anew."""
+
+    def __init__(self, path, text, **options):
+        self.path = path
+        path.write_text(text)
+        super().__init__(arguments=("--config", str(path)), **options)
+
+    def reload(self, text, expect):
+        """Writes the file, asks for it, and waits for one more that matches."""
+        before = len(re.findall(expect, self.log()))
+        self.path.write_text(text)
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(re.findall(expect, self.log())) > before)
+
+
+def wait_for(what, wait=20):
+    """Asks until the answer is true, and returns it."""
+    until = time.monotonic() + wait
+    while not (found := what()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
 def _status_and_fields(head):
     lines = head.decode("latin-1").split("\r\n")
     fields = {}

@@ -17,19 +17,10 @@ import pytest
 from crowd import Crowd
 from crowd import identity as crowd_identity
 from frames import CLOSE, Raw, frame
-from pushca import BINARY, ROOT, Server, identity, parse_answer
+from pushca import BINARY, ROOT, Configured, Server, identity, parse_answer, wait_for
 
 SANITIZED = "/release/" not in BINARY
 SECRET = "pushca.coordinator.secret-key=0123456789abcdef0123456789abcdef-secret"
-
-
-def wait_for(what, wait=20):
-    """Asks until the answer is true, and returns it."""
-    until = time.monotonic() + wait
-    while not (found := what()):
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.01)
-    return found
 
 
 def acknowledged(who, text):
@@ -205,22 +196,6 @@ def test_a_second_signal_ends_it_now():
 
 
 # ---- reload ----------------------------------------------------------------------------------------
-
-
-class Configured(Server):
-    """A server with a file that can be written anew."""
-
-    def __init__(self, path, text, **options):
-        self.path = path
-        path.write_text(text)
-        super().__init__(arguments=("--config", str(path)), **options)
-
-    def reload(self, text, expect):
-        """Writes the file, asks for it, and waits for that many lines more that match."""
-        before = len(re.findall(expect, self.log()))
-        self.path.write_text(text)
-        self.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: len(re.findall(expect, self.log())) > before)
 
 
 @pytest.mark.tsan

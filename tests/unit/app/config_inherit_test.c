@@ -66,13 +66,15 @@ static void what_needs_a_restart_stays(void **state)
     struct load b = {.sets = {"server.address=::1", "server.port=3", "pushca.pusher.socket-port=4",
                               "pushca.pusher.shards=64",
                               "pushca.coordinator.secret-key=another-one-of-32-bytes-or-even-more",
-                              "pushca.pusher.instance-id=two",
+                              "pushca.pusher.instance-id=two", "server.ssl.enabled=false",
+                              "pushca.pusher.ssl.enabled=false",
                               "pushca.limits.http-connections=99"}};
 
     (void)state;
     inherit(&a, &b);
     assert_string_equal(changed, "");
     assert_string_equal(held, "server.address server.port pushca.pusher.socket-port "
+                              "server.ssl.enabled pushca.pusher.ssl.enabled "
                               "pushca.coordinator.secret-key pushca.pusher.instance-id "
                               "pushca.pusher.shards ");
     assert_string_equal(b.s->address, "127.0.0.1");

@@ -20,7 +20,7 @@
 /* Long enough for a secret; keeps the note about a random one away. */
 #define SECRET "pushca.coordinator.secret-key=0123456789abcdef0123456789abcdef"
 
-enum { LOAD_MOST = 8 };
+enum { LOAD_MOST = 12 };
 
 struct load {
     /* given */
