@@ -94,7 +94,7 @@ def test_what_was_not_measured_says_why():
     results = results_of(http_pushca=cpu(5))
     results.add_trouble("http.nchan", "not installed")
     assert verdicts.judge(wanted("x nchan"), results).text == "not measured: not installed"
-    assert verdicts.judge(wanted("TLS"), results).text == "not measured: TLS is not built yet"
+    assert verdicts.judge(wanted("TLS"), results).text == "not measured: here; tests/system/test_tls.py does, and prints it"
     assert verdicts.judge(wanted("x quiet"), results).text == "not measured: crowd.loud did not run"
     apart = results_of(pairs_pushca=cpu(None, 5), pairs_raw=cpu(4))
     assert verdicts.judge(wanted("server CPU per delivery"), apart).text \
