@@ -90,6 +90,7 @@ static struct config *load(const struct config *before, const struct config_sour
     struct buf errors = {0};
     struct problem why;
 
+    *tls = NULL;
     if (config_load(from, &now, &errors)) {
         say_wrong(buf_bytes(&errors));
     } else if (secure_load_again(config_settings(now), config_settings(before), tls, &why)) {
