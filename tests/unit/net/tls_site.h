@@ -51,14 +51,18 @@ static inline struct tls_context *site_context(const struct tls_settings *s)
     return c;
 }
 
-/* A client whose socket is fd, which it does not close. */
-static inline SSL *site_client(int fd, int version, SSL_SESSION *session)
+/* A client whose socket is fd, which it does not close. suite: null: any. */
+static inline SSL *site_client_of(int fd, int version, const char *suite, SSL_SESSION *session)
 {
     SSL_CTX *c = SSL_CTX_new(TLS_client_method());
     SSL *ssl;
 
     assert_true(SSL_CTX_set_min_proto_version(c, version) &&
                 SSL_CTX_set_max_proto_version(c, version));
+    if (suite && version == TLS1_3_VERSION)
+        assert_true(SSL_CTX_set_ciphersuites(c, suite));
+    else if (suite)
+        assert_true(SSL_CTX_set_cipher_list(c, suite));
     SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     ssl = SSL_new(c);
     SSL_CTX_free(c);
@@ -67,6 +71,11 @@ static inline SSL *site_client(int fd, int version, SSL_SESSION *session)
         assert_true(SSL_set_session(ssl, session));
     SSL_set_connect_state(ssl);
     return ssl;
+}
+
+static inline SSL *site_client(int fd, int version, SSL_SESSION *session)
+{
+    return site_client_of(fd, version, NULL, session);
 }
 
 static inline void site_connect(struct world *w, SSL *ssl)
