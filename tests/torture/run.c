@@ -95,27 +95,38 @@ static bool anyone_refused(void)
     return counted;
 }
 
-/* The feature, and whether everybody else is served: true when both went as they should. */
-static bool try_once(const struct feature *f, int attempt)
+/* The feature, and whether everybody else is served: true when both went as they should. fired_now:
+   the fault happened since the last attempt, or does now. */
+static bool try_feature(const struct feature *f, int attempt, bool *fired_now)
 {
-    bool before = faults_fired(), good, refused;
+    static bool was_felt;
+    bool good = f->run(attempt), refused = anyone_refused();
 
-    peers_why[0] = 0;
-    good = f->run(attempt);
-    refused = anyone_refused();
-    if (anyone_lost(faults_fired() && !before))
-        return false;
+    *fired_now = faults_fired() && !was_felt;
+    if (anyone_lost(*fired_now))
+        good = false;
     peers_reset();
     pass(SETTLE_MS);
-    good = good && bystanders_join() && bystanders_hear(attempt);
+    good = bystanders_join() && good && bystanders_hear(attempt);
     refused = anyone_refused() || refused;
-    if (anyone_lost(faults_fired() && !before) || good)
-        return good;
-    if (!faults_fired() || before)
-        fail("%s", peers_why);
-    else if (blame() == BLAME_NOBODY || (blame() == BLAME_WORK && !refused))
+    *fired_now = faults_fired() && !was_felt;
+    was_felt = faults_fired();
+    if (anyone_lost(*fired_now))
+        return false;
+    if (!good && *fired_now && (blame() == BLAME_NOBODY || (blame() == BLAME_WORK && !refused)))
         fail("the fault was felt: %s", peers_why);
-    return false;
+    return good;
+}
+
+static bool try_once(const struct feature *f, int attempt)
+{
+    bool fired_now, good;
+
+    peers_why[0] = 0;
+    good = try_feature(f, attempt, &fired_now);
+    if (!good && !fired_now)
+        fail("%s", peers_why);
+    return good;
 }
 
 static void do_feature(const struct feature *f)

@@ -17,7 +17,7 @@ enum { DRAIN_STEPS = 400, STEP_MS = 10, RESERVE_BYTES = 1 << 20 };
 
 static struct hub hub;
 static struct config *config;
-static int rest_fd[WORLD_SHARDS], ws_fd[WORLD_SHARDS];
+static int rest_fd[WORLD_SHARDS] = {-1, -1}, ws_fd[WORLD_SHARDS] = {-1, -1};
 static uint16_t rest_port[WORLD_SHARDS], ws_port[WORLD_SHARDS];
 static int64_t now_ms = 1000000;
 
@@ -26,10 +26,6 @@ static enum err listen_all(void)
     enum err e = ERR_OK;
     int i;
 
-    for (i = 0; i < WORLD_SHARDS; i++) {
-        rest_fd[i] = -1;
-        ws_fd[i] = -1;
-    }
     /* A port for each, so that the test chooses the shard and not the kernel. */
     for (i = 0; i < WORLD_SHARDS && !e; i++) {
         e = sock_listen("127.0.0.1", 0, true, &rest_fd[i]);
