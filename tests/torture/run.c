@@ -141,6 +141,7 @@ static void do_feature(const struct feature *f)
         out->refused++;
         peers_reset();
         pass(HEAL_MS);
+        (void)bystanders_join(); /* if that fails, the next attempt will say so */
     }
     if (tries == ATTEMPTS)
         fail("even done again: %s", peers_why);
