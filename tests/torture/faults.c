@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -147,9 +146,16 @@ static void *taken(void *p)
     return p;
 }
 
+static _Thread_local bool is_crypto; /* it is libcrypto that asks */
+
+static enum call memory_call(void)
+{
+    return is_crypto ? CALL_CRYPTO : CALL_MEMORY;
+}
+
 void *__wrap_malloc(size_t size)
 {
-    return fails(CALL_MEMORY) ? NULL : taken(__real_malloc(size));
+    return fails(memory_call()) ? NULL : taken(__real_malloc(size));
 }
 
 void *__wrap_calloc(size_t count, size_t size)
@@ -159,7 +165,7 @@ void *__wrap_calloc(size_t count, size_t size)
 
 void *__wrap_realloc(void *p, size_t size)
 {
-    if (fails(CALL_MEMORY))
+    if (fails(memory_call()))
         return NULL;
     return p ? __real_realloc(p, size) : taken(__real_realloc(p, size));
 }
@@ -177,52 +183,44 @@ void __wrap_free(void *p)
     __real_free(p);
 }
 
-void *__wrap__ZnwmRKSt9nothrow_t(size_t size, const void *tag)
-{
-    return fails(CALL_MEMORY) ? NULL : __real__ZnwmRKSt9nothrow_t(size, tag);
-}
-
-void *__wrap__ZnamRKSt9nothrow_t(size_t size, const void *tag)
-{
-    return fails(CALL_MEMORY) ? NULL : __real__ZnamRKSt9nothrow_t(size, tag);
-}
-
 void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset)
 {
     return fails(CALL_MAP) ? MAP_FAILED : __real_mmap(at, len, protection, flags, fd, offset);
 }
 
-static void *crypto_malloc(size_t size, const char *file, int line)
+/* What the product has libcrypto allocate with, behind a mark: its refusals are judged otherwise.
+ */
+static struct {
+    CRYPTO_malloc_fn take;
+    CRYPTO_realloc_fn resize;
+} crypto;
+
+static void *crypto_take(size_t size, const char *file, int line)
 {
-    (void)file;
-    (void)line;
-    return fails(CALL_CRYPTO) ? NULL : __real_malloc(size);
+    void *p;
+
+    is_crypto = true;
+    p = crypto.take(size, file, line);
+    is_crypto = false;
+    return p;
 }
 
-static void *crypto_realloc(void *p, size_t size, const char *file, int line)
+static void *crypto_resize(void *p, size_t size, const char *file, int line)
 {
-    (void)file;
-    (void)line;
-    return fails(CALL_CRYPTO) ? NULL : __real_realloc(p, size);
+    void *moved;
+
+    is_crypto = true;
+    moved = crypto.resize(p, size, file, line);
+    is_crypto = false;
+    return moved;
 }
 
-static void crypto_free(void *p, const char *file, int line)
+int __wrap_CRYPTO_set_mem_functions(CRYPTO_malloc_fn take, CRYPTO_realloc_fn resize,
+                                    CRYPTO_free_fn give)
 {
-    (void)file;
-    (void)line;
-    __real_free(p);
-}
-
-/* Before libcrypto allocates anything, which it refuses later. Then it loads what it needs: it does
-   not survive a refusal while it loads (3.0), which is its fault, and nobody is connected yet. */
-static __attribute__((constructor)) void take_crypto(void)
-{
-    unsigned char sum[EVP_MAX_MD_SIZE];
-
-    if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) ||
-        !EVP_Digest("", 0, sum, NULL, EVP_sha256(), NULL) ||
-        !EVP_Digest("", 0, sum, NULL, EVP_sha1(), NULL))
-        abort();
+    crypto.take = take;
+    crypto.resize = resize;
+    return __real_CRYPTO_set_mem_functions(crypto_take, crypto_resize, give);
 }
 
 /* ---- sockets ---- */

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum call {
-    CALL_MEMORY, /* malloc, calloc, realloc, aligned_alloc, operator new */
+    CALL_MEMORY, /* malloc, calloc, realloc, aligned_alloc */
     CALL_CRYPTO, /* libcrypto's allocations */
     CALL_MAP,
     CALL_ACCEPT,

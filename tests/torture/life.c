@@ -70,7 +70,7 @@ static int serve(void)
 static _Noreturn void be_the_server(struct outcome *out)
 {
     int fds = open_fds(), status;
-    int64_t blocks = faults_blocks();
+    int64_t blocks = faults_blocks(), bytes = mem_held();
     enum call c;
 
     faults_on(true);
@@ -79,9 +79,10 @@ static _Noreturn void be_the_server(struct outcome *out)
     for (c = 0; c < CALLS; c++)
         out->counts[c] = faults_count(c);
     out->fired = faults_fired();
-    if (mem_held() || faults_blocks() != blocks || open_fds() != fds) {
+    if (mem_held() != bytes || faults_blocks() != blocks || open_fds() != fds) {
         fprintf(stderr, "left behind: %lld bytes, %lld blocks, %d descriptors\n",
-                (long long)mem_held(), (long long)(faults_blocks() - blocks), open_fds() - fds);
+                (long long)(mem_held() - bytes), (long long)(faults_blocks() - blocks),
+                open_fds() - fds);
         status = LEFT_SOMETHING;
     }
     _exit(status);

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "libraries.h"
 #include "run.h"
 
 enum {
@@ -47,8 +48,11 @@ static const char *how_name(int how)
 /* What the plan, given to --one, does again. */
 static void name_plan(const struct job *j, char *to, size_t size)
 {
-    snprintf(to, size, "%s:%s:%llu:%d", scene_names[j->scene], call_names[j->plan.call],
-             (unsigned long long)j->plan.number, j->plan.how);
+    if (!j->plan.number) /* none failed, and yet it went wrong */
+        snprintf(to, size, "%s", scene_names[j->scene]);
+    else
+        snprintf(to, size, "%s:%s:%llu:%d", scene_names[j->scene], call_names[j->plan.call],
+                 (unsigned long long)j->plan.number, j->plan.how);
 }
 
 /* ---- one run in a child ---- */
@@ -284,6 +288,7 @@ int main(int argc, char **argv)
 
     if (!read_options(argc, argv))
         return usage();
+    libraries_load();
     if (one)
         return only_one(one);
     printf("every %llu. fault, seed %llu\n", (unsigned long long)every, (unsigned long long)shift);

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,8 +26,7 @@ BOTH(void *, calloc, size_t, size_t);
 BOTH(void *, realloc, void *, size_t);
 BOTH(void *, aligned_alloc, size_t, size_t);
 BOTH(void, free, void *);
-BOTH(void *, _ZnwmRKSt9nothrow_t, size_t, const void *);
-BOTH(void *, _ZnamRKSt9nothrow_t, size_t, const void *);
+BOTH(int, CRYPTO_set_mem_functions, CRYPTO_malloc_fn, CRYPTO_realloc_fn, CRYPTO_free_fn);
 BOTH(void *, mmap, void *, size_t, int, int, int, off_t);
 BOTH(int, accept4, int, struct sockaddr *, socklen_t *, int);
 BOTH(ssize_t, recv, int, void *, size_t, int);
