@@ -1,10 +1,12 @@
 #include "libraries.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include "base/bytes.h"
 #include "net/tls_context.h"
 #include "wire/json.h"
+#include "secure.h"
 
 /* simdjson describes the processors it knows. */
 static void load_json(void)
@@ -35,4 +37,6 @@ void libraries_load(void)
     tls_count_memory();
     load_json();
     load_crypto();
+    secure_make();
+    OPENSSL_thread_stop();
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,6 +77,7 @@ static _Noreturn void be_the_server(struct outcome *out)
     faults_on(true);
     status = serve();
     faults_on(false);
+    OPENSSL_thread_stop(); /* what its errors said */
     for (c = 0; c < CALLS; c++)
         out->counts[c] = faults_count(c);
     out->fired = faults_fired();

@@ -14,6 +14,7 @@
 #include "base/rand.h"
 #include "wire/token.h"
 #include "wire/ws.h"
+#include "secure.h"
 #include "world.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
 };
 
 char peers_why[512];
+static bool is_secure;
 static struct peer peers[PEERS] = {[0 ... PEERS - 1] = {.fd = -1}};
 
 static bool wrong(const struct peer *p, const char *format, ...)
@@ -54,6 +56,8 @@ struct peer *peer_at(int i)
 
 static void drop(struct peer *p)
 {
+    secure_free(p->ssl);
+    p->ssl = NULL;
     if (p->fd >= 0)
         close(p->fd);
     p->fd = -1;
@@ -77,6 +81,22 @@ void peers_close(void)
         free(peers[i].in);
         peers[i].in = NULL;
     }
+}
+
+void peers_secure(void)
+{
+    is_secure = true;
+}
+
+static ssize_t take(struct peer *p, void *at, size_t len)
+{
+    return p->ssl ? secure_recv(p->ssl, at, len) : recv(p->fd, at, len, MSG_DONTWAIT);
+}
+
+static ssize_t give(struct peer *p, const void *at, size_t len)
+{
+    return p->ssl ? secure_send(p->ssl, at, len)
+                  : send(p->fd, at, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* ---- what comes in ---- */
@@ -134,7 +154,7 @@ static void send_control(struct peer *p, int opcode, struct bytes payload)
     struct buf out = {0};
 
     write_frame(&out, 0x80 | opcode, true, payload);
-    (void)!send(p->fd, out.at, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)!give(p, out.at, out.len);
     buf_fini(&out);
 }
 
@@ -166,8 +186,7 @@ static bool read_all(struct peer *p)
 
     if (p->fd < 0 || p->deaf || p->ended)
         return false;
-    while (p->len < PEER_BYTES &&
-           (n = recv(p->fd, p->in + p->len, PEER_BYTES - p->len, MSG_DONTWAIT)) != 0) {
+    while (p->len < PEER_BYTES && (n = take(p, p->in + p->len, PEER_BYTES - p->len)) != 0) {
         if (n < 0 && errno == EAGAIN)
             return any;
         if (n < 0)
@@ -262,6 +281,8 @@ struct peer *peer_call(uint16_t port, bool small)
         abort(); /* of the test: nothing of this is made to fail */
     setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     p->port = ntohs(own.sin_port);
+    if (is_secure)
+        p->ssl = secure_client(p->fd);
     run();
     return p;
 }
@@ -272,7 +293,7 @@ bool peer_send(struct peer *p, struct bytes text)
     int stuck = 0;
 
     while (text.len && stuck < STEPS) {
-        ssize_t n = send(p->fd, text.at, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = give(p, text.at, text.len);
 
         if (n < 0 && errno != EAGAIN)
             return wrong(p, "could not send: %s", strerror(errno));
@@ -386,13 +407,14 @@ bool peer_postf(struct peer *p, const char *path, const char *format, ...)
 
 /* ---- WebSocket ---- */
 
-bool peer_upgrade(struct peer *p, struct bytes path)
+/* extension: a line of the head, or nothing. */
+static bool upgrade(struct peer *p, struct bytes path, const char *extension)
 {
     if (!peer_sendf(p,
                     "GET /%.*s HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                    "\r\n",
-                    (int)path.len, path.at) ||
+                    "%s\r\n",
+                    (int)path.len, path.at, extension) ||
         !peer_answer_head(p, 101))
         return false;
     p->attended = p->at;
@@ -401,7 +423,13 @@ bool peer_upgrade(struct peer *p, struct bytes path)
     return true;
 }
 
-bool peer_join(struct peer **out, int shard, const char *who, bool small)
+bool peer_upgrade(struct peer *p, struct bytes path)
+{
+    return upgrade(p, path, "");
+}
+
+static bool come_in(struct peer **out, int shard, const char *who, bool small,
+                    const char *extension)
 {
     const char *slash = strchr(who, '/');
     struct identity identity = {
@@ -416,9 +444,19 @@ bool peer_join(struct peer **out, int shard, const char *who, bool small)
         abort();
     tokens_free(tokens);
     *out = peer_call(world_ws_port(shard), small);
-    good = peer_upgrade(*out, buf_bytes(&token));
+    good = upgrade(*out, buf_bytes(&token), extension);
     buf_fini(&token);
     return good;
+}
+
+bool peer_join(struct peer **out, int shard, const char *who, bool small)
+{
+    return come_in(out, shard, who, small, "");
+}
+
+bool peer_join_deflating(struct peer **out, int shard, const char *who)
+{
+    return come_in(out, shard, who, false, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
 }
 
 bool peer_frame(struct peer *p, int first_byte, bool masked, struct bytes payload)

@@ -15,7 +15,8 @@
 enum { PEERS = 24, PEER_BYTES = 1 << 19 };
 
 struct peer {
-    int fd; /* -1: not in use */
+    int fd;             /* -1: not in use */
+    struct ssl_st *ssl; /* owns; null: plain */
     uint16_t port;
     bool stays; /* not closed by peers_reset */
     bool upgraded, deaf;
@@ -37,6 +38,9 @@ void peers_close(void);
 
 bool pass(int64_t ms);
 
+/* From now on who calls speaks TLS. */
+void peers_secure(void);
+
 /* A connection, of the REST port or the WebSocket port of a shard. small: a small window. */
 struct peer *peer_call(uint16_t port, bool small);
 bool peer_send(struct peer *p, struct bytes text);
@@ -53,6 +57,7 @@ bool peer_postf(struct peer *p, const char *path, const char *format, ...)
 
 /* WebSocket. who: "account/device", in one workspace and application. */
 bool peer_join(struct peer **out, int shard, const char *who, bool small);
+bool peer_join_deflating(struct peer **out, int shard, const char *who);
 bool peer_upgrade(struct peer *p, struct bytes path);
 bool peer_frame(struct peer *p, int first_byte, bool masked, struct bytes payload);
 bool peer_say(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));

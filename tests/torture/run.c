@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static bool may_end(const struct peer *p)
     case BLAME_PEER:
         return p->port == faults_port();
     case BLAME_NEW:
-        return p->len == 0;
+        return p->len == 0 || peer_was_refused(p);
     case BLAME_WORK:
         return peer_was_refused(p);
     }
@@ -181,6 +182,7 @@ static void run_world(void)
         if (!faults_fired())
             fail("it did not start");
     }
+    OPENSSL_thread_stop(); /* what its errors said */
     if (mem_held() != bytes)
         fail("%lld bytes are still held", (long long)(mem_held() - bytes));
     if (faults_blocks() != blocks)

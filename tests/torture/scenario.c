@@ -1,11 +1,14 @@
+#define ZLIB_CONST
 #include "scenario.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <zlib.h>
 #include "wire/base64url.h"
 #include "wire/ws.h"
+#include "faults.h"
 #include "peer.h"
 #include "world.h"
 
@@ -389,6 +392,78 @@ static bool pings(int attempt)
     return peer_ends(deaf, 0);
 }
 
+/* Raw, as one message without a context. */
+static size_t squeeze(char *to, size_t room, struct bytes text)
+{
+    z_stream z = {.next_in = (const Bytef *)text.at,
+                  .avail_in = (uInt)text.len,
+                  .next_out = (Bytef *)to,
+                  .avail_out = (uInt)room};
+
+    if (deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) ||
+        deflate(&z, Z_SYNC_FLUSH) != Z_OK || deflateEnd(&z) == Z_STREAM_ERROR)
+        abort();
+    return room - z.avail_out - 4; /* 00 00 ff ff is left out */
+}
+
+static size_t unsqueeze(char *to, size_t room, struct bytes text)
+{
+    z_stream z = {.next_in = (const Bytef *)text.at,
+                  .avail_in = (uInt)text.len,
+                  .next_out = (Bytef *)to,
+                  .avail_out = (uInt)room};
+
+    if (inflateInit2(&z, -15))
+        abort();
+    (void)inflate(&z, Z_SYNC_FLUSH);
+    (void)inflateEnd(&z);
+    return room - z.avail_out;
+}
+
+/* What is long comes compressed; plain, too, when memory was refused. */
+static bool hears_squeezed(struct peer *p, size_t len)
+{
+    static char whole[8192];
+    struct bytes text;
+
+    STEP(peer_hear(p, &text));
+    if (text.len == len)
+        return faults_fired();
+    return text.len < len / 10 && unsqueeze(whole, sizeof(whole), text) == len &&
+           memcmp(whole, big, len) == 0;
+}
+
+static bool compressed(int attempt)
+{
+    struct peer *a, *b, *rest = call_rest(0);
+    static char said[4096], small[1024];
+    char name[NAME];
+    struct bytes text;
+    size_t len;
+    int i;
+
+    memset(big, 'z', BIG_BYTES);
+    snprintf(name, sizeof(name), "flat/z%d", attempt);
+    STEP(peer_join_deflating(&a, 0, name));
+    snprintf(name, sizeof(name), "whole/z%d", attempt);
+    STEP(peer_join(&b, 1, name, false));
+    for (i = 0; i < 2; i++) {
+        STEP(peer_postf(rest, "/send-notification",
+                        "{\"filter\":{\"deviceId\":\"z%d\"},\"message\":\"%.3000s\"}", attempt,
+                        big));
+        STEP(peer_answer(rest, 200, NULL) && hears_squeezed(a, 3000) && peer_hear(b, &text));
+        STEP(text.len == 3000);
+    }
+    len = (size_t)snprintf(said, sizeof(said),
+                           "z@@SEND_MESSAGE@@{\"filter\":{\"deviceId\":\"z%d\"},"
+                           "\"message\":\"%.3000s\"}",
+                           attempt, big);
+    len = squeeze(small, sizeof(small), bytes_of(said, len));
+    STEP(peer_frame(a, 0xc0 | WS_TEXT, true, bytes_of(small, len)));
+    return hears_squeezed(a, 3000) && peer_hears(a, "z@@RESPONSE") && peer_hear(b, &text) &&
+           text.len == 3000;
+}
+
 /* ---- HTTP ---- */
 
 static bool get(struct peer *p, const char *path, int status)
@@ -575,6 +650,7 @@ const struct feature features[] = {
     {"acknowledged by REST", acknowledged_by_rest},
     {"large messages", large_messages},
     {"slow reader", slow_reader},
+    {"compressed", compressed},
     {"pings", pings},
     {"pages", pages},
     {"http", http_ways},
