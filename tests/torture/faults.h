@@ -55,6 +55,7 @@ enum blame {
     BLAME_NOBODY, /* as if nothing had happened */
     BLAME_PEER,   /* the connection the call was for may end */
     BLAME_NEW,    /* one that was just connecting may be turned away */
+    BLAME_ONE,    /* one connection may end, whosever it is, or new work be refused */
     BLAME_WORK,   /* new work may be refused by its proper answer */
 };
 struct way {

@@ -13,14 +13,16 @@
 #include "scenario.h"
 #include "life.h"
 #include "peer.h"
+#include "secure.h"
 #include "world.h"
 
 enum { ATTEMPTS = 3, HEAL_MS = 1200, SETTLE_MS = 30, FDS = 256 };
 
-const char *const scene_names[SCENES] = {"world", "life"};
+const char *const scene_names[SCENES] = {"world", "secure", "life"};
 
 static struct outcome *out;
 static struct plan plan;
+static bool is_secure;
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -39,6 +41,8 @@ static enum blame blame(void)
 {
     const struct way *w = ways_of[plan.call];
 
+    if (is_secure && plan.call == CALL_CRYPTO)
+        return BLAME_ONE;
     while (w->how && w->how != plan.how)
         w++;
     return w->blame;
@@ -54,6 +58,8 @@ static bool may_end(const struct peer *p)
         return p->port == faults_port();
     case BLAME_NEW:
         return p->len == 0 || peer_was_refused(p);
+    case BLAME_ONE:
+        return out->lost == 0 || peer_was_refused(p);
     case BLAME_WORK:
         return peer_was_refused(p);
     }
@@ -169,9 +175,12 @@ static void run_world(void)
 
     log_setup(LOG_DEBUG, LOG_TEXT);
     snprintf(out->where, sizeof(out->where), "start");
-    if (world_open(TORTURE_YAML)) {
+    if (is_secure)
+        peers_secure();
+    if (world_open(TORTURE_YAML, is_secure ? secure_certificate() : NULL)) {
         for (f = features; f->name && !out->why[0]; f++)
-            do_feature(f);
+            if (!is_secure || !f->only_plain)
+                do_feature(f);
         if (!out->why[0])
             snprintf(out->where, sizeof(out->where), "end");
         if (!world_close())
@@ -202,6 +211,7 @@ void run(enum scene scene, const struct plan *p, struct outcome *o)
         life_run(o);
         return;
     }
+    is_secure = scene == SCENE_SECURE;
     run_world();
     for (c = 0; c < CALLS; c++)
         o->counts[c] = faults_count(c);

@@ -9,8 +9,9 @@
 #include "faults.h"
 
 enum scene {
-    SCENE_WORLD, /* all features, on a clock of our own, call by call the same in every run */
-    SCENE_LIFE,  /* from start_run to its end: threads, signals, the log */
+    SCENE_WORLD,  /* all features, on a clock of our own, call by call the same in every run */
+    SCENE_SECURE, /* the same, and every connection speaks TLS */
+    SCENE_LIFE,   /* from start_run to its end: threads, signals, the log */
     SCENES,
 };
 extern const char *const scene_names[SCENES];

@@ -10,6 +10,7 @@
 struct feature {
     const char *name; /* null ends the list */
     bool (*run)(int attempt);
+    bool only_plain; /* TLS has its own way there */
 };
 extern const struct feature features[];
 

@@ -1,6 +1,7 @@
 #include "secure.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -112,7 +113,7 @@ SSL *secure_client(int fd)
 {
     SSL *ssl = SSL_new(clients);
 
-    must(ssl && SSL_set_fd(ssl, fd));
+    must(fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && ssl && SSL_set_fd(ssl, fd));
     SSL_set_connect_state(ssl);
     return ssl;
 }

@@ -6,17 +6,20 @@
 #include <unistd.h>
 #include "api/api_shard.h"
 #include "app/config.h"
+#include "app/secure.h"
 #include "app/wire.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/sock.h"
+#include "net/tls_context.h"
 #include "faults.h"
 
 enum { DRAIN_STEPS = 400, STEP_MS = 10, RESERVE_BYTES = 1 << 20 };
 
 static struct hub hub;
 static struct config *config;
+static struct tls_context *tls;
 static int rest_fd[WORLD_SHARDS] = {-1, -1}, ws_fd[WORLD_SHARDS] = {-1, -1};
 static uint16_t rest_port[WORLD_SHARDS], ws_port[WORLD_SHARDS];
 static int64_t now_ms = 1000000;
@@ -50,6 +53,8 @@ static enum err open_all(void)
         rest_fd[i] = -1; /* taken, also when it failed */
         ws_fd[i] = -1;
     }
+    if (!e)
+        secure_shards(&hub, tls);
     atomic_store(&hub.ready, true);
     return e;
 }
@@ -65,34 +70,42 @@ static void close_all(void)
         sock_close(rest_fd[i]);
         sock_close(ws_fd[i]);
     }
+    tls_context_unref(tls);
     config_free(config);
     mem_reserve_close();
 }
 
-static bool load(const char *yaml)
+static bool load(const char *yaml, const char *certificate)
 {
+    static char own[80];
     static const char *const sets[] = {"pushca.pusher.instance-id=tortured",
-                                       "pushca.limits.inbox-bytes=64KB"};
+                                       "pushca.limits.inbox-bytes=64KB", own};
     static char depth[] = "PUSHCA_LIMITS_JSON_DEPTH=32", *environment[] = {depth, NULL};
     struct config_sources from = {
-        .file = yaml, .sets = sets, .set_count = 2, .environment = environment};
+        .file = yaml, .sets = sets, .set_count = certificate ? 3 : 2, .environment = environment};
     struct buf errors = {0};
-    enum err e = config_load(&from, &config, &errors);
+    struct problem why;
+    enum err e;
+
+    snprintf(own, sizeof(own), "server.ssl.certificate=%s", certificate ? certificate : "");
+    e = config_load(&from, &config, &errors);
 
     if (e)
         fprintf(stderr, "cannot start: %.*s", (int)errors.len, errors.at);
     buf_fini(&errors);
+    if (!e && (e = secure_load(config_settings(config), &tls, &why)))
+        fprintf(stderr, "cannot start: %s\n", why.text);
     return !e;
 }
 
-bool world_open(const char *yaml)
+bool world_open(const char *yaml, const char *certificate)
 {
     bool good;
 
     faults_clock(now_ms);
     faults_on(true);
     mem_reserve_open(RESERVE_BYTES);
-    good = load(yaml) && !open_all();
+    good = load(yaml, certificate) && !open_all();
     faults_on(false);
     if (!good)
         close_all();

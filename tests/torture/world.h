@@ -14,7 +14,7 @@ struct token_key;
 enum { WORLD_SHARDS = 2 };
 
 /* False: it could not start, said why (fault fired), and holds nothing. */
-bool world_open(const char *yaml);
+bool world_open(const char *yaml, const char *certificate); /* null: nobody speaks TLS */
 
 /* Drains; false: a shard did not come to its end. */
 bool world_close(void);
