@@ -87,7 +87,10 @@ static enum err reason(struct tls *t, int result)
     case SSL_ERROR_ZERO_RETURN:
         return ERR_GONE;
     case SSL_ERROR_SYSCALL:
-        return number == ENOMEM || number == ENOBUFS ? ERR_FULL : ERR_GONE;
+        if (number != ENOMEM && number != ENOBUFS)
+            return ERR_GONE;
+        t->wants_room = SSL_want_write(t->ssl); /* it passes: asked again, libssl goes on */
+        return ERR_AGAIN;
     default:
         break;
     }

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/bio.h>
 #include <openssl/crypto.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -272,6 +274,63 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
     if (how == ONE_BYTE)
         return __real_send(fd, message->msg_iov[0].iov_base, 1, flags);
     return __real_sendmsg(fd, message, flags);
+}
+
+/* libssl's own way to a socket, but for its calls. */
+static BIO_METHOD *bio_method;
+
+static int bio_fd(BIO *b)
+{
+    int fd = -1;
+
+    (void)BIO_get_fd(b, &fd);
+    return fd;
+}
+
+static int bio_read(BIO *b, char *at, int len)
+{
+    ssize_t n = __wrap_recv(bio_fd(b), at, (size_t)len, 0);
+
+    BIO_clear_retry_flags(b);
+    if (n <= 0 && BIO_sock_should_retry((int)n))
+        BIO_set_retry_read(b);
+    else if (n == 0)
+        BIO_set_flags(b, BIO_FLAGS_IN_EOF);
+    return (int)n;
+}
+
+static int bio_write(BIO *b, const char *at, int len)
+{
+    ssize_t n = __wrap_send(bio_fd(b), at, (size_t)len, MSG_NOSIGNAL);
+
+    BIO_clear_retry_flags(b);
+    if (n <= 0 && BIO_sock_should_retry((int)n))
+        BIO_set_retry_write(b);
+    return (int)n;
+}
+
+void faults_take_libssl(void)
+{
+    const BIO_METHOD *usual = BIO_s_socket();
+
+    bio_method = BIO_meth_new(BIO_TYPE_SOCKET, "torture");
+    if (!bio_method || !BIO_meth_set_read(bio_method, bio_read) ||
+        !BIO_meth_set_write(bio_method, bio_write) ||
+        !BIO_meth_set_ctrl(bio_method, BIO_meth_get_ctrl(usual)) ||
+        !BIO_meth_set_create(bio_method, BIO_meth_get_create(usual)) ||
+        !BIO_meth_set_destroy(bio_method, BIO_meth_get_destroy(usual)))
+        abort();
+}
+
+int __wrap_SSL_set_fd(SSL *ssl, int fd)
+{
+    BIO *b = BIO_new(bio_method);
+
+    if (!b)
+        return 0;
+    BIO_set_fd(b, fd, BIO_NOCLOSE);
+    SSL_set_bio(ssl, b, b);
+    return 1;
 }
 
 int __wrap_shutdown(int fd, int how)

@@ -75,5 +75,8 @@ int faults_port(void); /* the peer's port of the socket the failing call was for
 /* Blocks the product has allocated and not freed. */
 int64_t faults_blocks(void);
 
+/* Before the first run: sockets of libssl, whose calls the linker does not see, are ours, too. */
+void faults_take_libssl(void);
+
 /* Time is ours, once set: clock_gettime answers this and nothing else moves it. 0: the real one. */
 void faults_clock(int64_t ms);

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "net/tls_context.h"
 #include "wire/json.h"
+#include "faults.h"
 #include "secure.h"
 
 /* simdjson describes the processors it knows. */
@@ -35,6 +36,7 @@ static void load_crypto(void)
 void libraries_load(void)
 {
     tls_count_memory();
+    faults_take_libssl();
     load_json();
     load_crypto();
     secure_make();

@@ -27,6 +27,7 @@ BOTH(void *, realloc, void *, size_t);
 BOTH(void *, aligned_alloc, size_t, size_t);
 BOTH(void, free, void *);
 BOTH(int, CRYPTO_set_mem_functions, CRYPTO_malloc_fn, CRYPTO_realloc_fn, CRYPTO_free_fn);
+BOTH(int, SSL_set_fd, struct ssl_st *, int);
 BOTH(void *, mmap, void *, size_t, int, int, int, off_t);
 BOTH(int, accept4, int, struct sockaddr *, socklen_t *, int);
 BOTH(ssize_t, recv, int, void *, size_t, int);
