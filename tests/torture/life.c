@@ -22,6 +22,7 @@ enum {
     FIRST_PORT = 20000, /* below those the kernel hands out */
     PORT_PAIRS = 4000,
     LOOK_US = 2000,
+    RELOAD_US = 10000,
     LOOKS = 4000, /* 8 s, for a machine that is busy */
     TRIES = 3,
     TEXT_BYTES = 16384,
@@ -254,13 +255,22 @@ static bool try_to_use(struct outcome *out, pid_t server, int *status, bool *end
     return false;
 }
 
+/* Done, or refused by the fault: it serves as before. */
+static bool survives_reload(struct outcome *out, pid_t server, int *status, bool *ended)
+{
+    kill(server, SIGHUP);
+    usleep(RELOAD_US);
+    return try_to_use(out, server, status, ended);
+}
+
 static void use(struct outcome *out, pid_t server)
 {
     bool served = false, ended = false;
     int status = 0;
 
     if (await_listening(server, &status, &ended))
-        served = try_to_use(out, server, &status, &ended);
+        served = try_to_use(out, server, &status, &ended) &&
+                 survives_reload(out, server, &status, &ended);
     if (!ended) {
         if (!served)
             wrong(out, "it neither served nor ended");

@@ -554,6 +554,37 @@ static bool bad_requests(int attempt)
 
 /* ---- limits and ends ---- */
 
+static bool send_to(struct peer *rest, struct peer *to, int attempt, int status)
+{
+    STEP(peer_postf(rest, "/send-notification",
+                    "{\"filter\":{\"accountId\":\"full%d\"},\"message\":\"hi\"}", attempt));
+    return peer_answer(rest, status, NULL) && (status != 200 || peer_hears(to, "hi"));
+}
+
+/* Over the first step nobody new, over the second no sends. */
+static bool climb(struct peer *rest, struct peer *p, int attempt)
+{
+    world_hold(88);
+    STEP(pass(20));
+    STEP(peer_postf(rest, "/open-connection", "{\"client\":" CLIENT "}", "late", attempt));
+    STEP(peer_answer(rest, 429, NULL) && send_to(rest, p, attempt, 200));
+    world_hold(95);
+    STEP(pass(20));
+    return send_to(rest, p, attempt, 429);
+}
+
+static bool memory_steps(int attempt)
+{
+    struct peer *p, *rest = call_rest(0);
+    bool good;
+
+    STEP(join(&p, 1, "full", attempt));
+    good = climb(rest, p, attempt);
+    world_hold(0);
+    STEP(pass(20));
+    return good && send_to(rest, p, attempt, 200);
+}
+
 static bool too_many_http(int attempt)
 {
     struct peer *p[8], *more;
@@ -655,6 +686,7 @@ const struct feature features[] = {
     {"pages", pages, false},
     {"http", http_ways, false},
     {"bad requests", bad_requests, false},
+    {"memory steps", memory_steps, false},
     {"too many http", too_many_http, true},
     {"too many sockets", too_many_sockets, false},
     {"violations", violations, false},

@@ -148,5 +148,9 @@ ssize_t secure_send(SSL *ssl, const void *at, size_t len)
     size_t n;
 
     ERR_clear_error();
-    return SSL_write_ex(ssl, at, len, &n) ? (ssize_t)n : reason(ssl);
+    if (SSL_write_ex(ssl, at, len, &n))
+        return (ssize_t)n;
+    if (reason(ssl) == 0) /* the server has ended it */
+        errno = ECONNRESET;
+    return -1;
 }

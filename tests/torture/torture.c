@@ -20,7 +20,8 @@ enum {
     JOBS_MAX = 64,
     LIMIT_S = 60,
     SHOWN = 20,
-    WAITS_MOST = 300 /* interrupted waits of ten thousand: one is like the other */
+    WAITS_MOST = 300,   /* interrupted waits of ten thousand: one is like the other */
+    CRYPTO_MOST = 1500, /* of a TLS handshake after the other */
 };
 
 struct job {
@@ -184,7 +185,8 @@ static void torture_call(enum scene scene, enum call c, uint64_t count)
 {
     uint64_t tried = total.tried, failed = total.failed, refused = total.refused, lost = total.lost,
              n;
-    uint64_t apart = c == CALL_WAIT && count > WAITS_MOST ? count / WAITS_MOST : 1;
+    uint64_t most = c == CALL_WAIT ? WAITS_MOST : c == CALL_CRYPTO ? CRYPTO_MOST : UINT64_MAX;
+    uint64_t apart = count > most ? count / most : 1;
     const struct way *w;
     static uint64_t turn;
 

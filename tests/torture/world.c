@@ -169,6 +169,16 @@ const struct token_key *world_key(void)
     return &config_settings(config)->key;
 }
 
+void world_hold(int percent)
+{
+    static void *held;
+
+    mem_free(held);
+    held = percent ? mem_alloc((size_t)(config_settings(config)->memory_bytes / 100 * percent -
+                                        mem_held()))
+                   : NULL;
+}
+
 bool world_is_short(void)
 {
     return mem_is_short();

@@ -28,3 +28,6 @@ uint16_t world_rest_port(int shard);
 uint16_t world_ws_port(int shard);
 const struct token_key *world_key(void);
 bool world_is_short(void);
+
+/* As if the server held so much of its memory; 0: only what it does. */
+void world_hold(int percent);
