@@ -43,14 +43,13 @@ enum err tls_open(struct tls_net *n, struct tls_context *context, int fd, struct
     t->net = n;
     t->is_shaking = t->write_waits = true;
     t->ssl = SSL_new(tls_context_ssl(context));
-    if (!t->ssl || !SSL_set_fd(t->ssl, fd)) {
+    if (!t->ssl || !SSL_set_fd(t->ssl, fd) || !SSL_set_app_data(t->ssl, t)) {
         ERR_clear_error();
         SSL_free(t->ssl);
         mem_free(t);
         return ERR_FULL;
     }
     SSL_set_accept_state(t->ssl);
-    SSL_set_app_data(t->ssl, t);
     meter_add(METER_TLS_CONNS, 1);
     *out = t;
     return ERR_OK;
