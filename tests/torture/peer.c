@@ -298,7 +298,9 @@ bool peer_send(struct peer *p, struct bytes text)
         if (n < 0 && errno != EAGAIN)
             return wrong(p, "could not send: %s", strerror(errno));
         stuck = n < 0 ? stuck + 1 : 0;
-        if (n < 0)
+        if (n < 0 && p->ssl && stuck > TURNS) /* it may rest before it shakes hands */
+            world_advance(STEP_MS);
+        else if (n < 0)
             world_turn();
         else
             text = bytes_of(text.at + n, text.len - (size_t)n);
