@@ -390,7 +390,7 @@ def test_over_the_whole_budget_those_who_hold_most_are_closed():
     with Server("pushca.limits.memory-bytes=64MB", "pushca.limits.memory-connections-percent=60",
                 "pushca.limits.memory-sends-percent=60", "pushca.limits.memory-readers-percent=61",
                 "pushca.limits.queue-bytes=4MB", "pushca.limits.stall-ms=60s") as server, Calm(server, count) as calm:
-        deaf = [Raw(server, abuser(f"deaf-{i}")) for i in range(60)]
+        deaf = [Raw(server, abuser(f"deaf-{i}")) for i in range(90)]  # messages wait for the first 60
         with attack(fill_queues, server):
             calm.wait_until(lambda m: m[refused("memory")] > 0)
         held = []
