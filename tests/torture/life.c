@@ -52,6 +52,7 @@ static int serve(void)
                           "logging.level.root=debug"};
     struct config_sources from = {
         .file = TORTURE_YAML, .sets = sets, .set_count = 5, .environment = environment};
+    struct tls_context *tls = NULL;
     struct config *config;
     struct buf errors = {0};
     int status = CANNOT_START;
@@ -62,7 +63,7 @@ static int serve(void)
     if (config_load(&from, &config, &errors))
         fprintf(stderr, "cannot start: %.*s", (int)errors.len, errors.at);
     else
-        status = start_run(&config, &from, NULL, false);
+        status = start_run(&config, &from, &tls, false);
     buf_fini(&errors);
     config_free(config);
     mem_reserve_close();
