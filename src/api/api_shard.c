@@ -9,6 +9,7 @@
 #include "net/conn_tls.h"
 #include "net/sock.h"
 #include "net/tls_context.h"
+#include "net/ws_deflate.h"
 #include "wire/token.h"
 
 enum { REST_LISTENER, WS_LISTENER };
@@ -87,6 +88,7 @@ static void fill(struct api *api, const struct hub *hub)
 
 void api_reload(struct shard *s)
 {
+    ws_deflate_forget(&s->net.scratch);
     fill(api_of(s), s->hub);
 }
 

@@ -4,6 +4,7 @@
 #include "api/api_shard.h"
 #include "app/secure.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "net/tls_context.h"
 
 enum { LOOK_EVERY_MS = 2 };
@@ -62,6 +63,7 @@ void reload_publish(struct hub *h, const struct settings *settings, struct tls_c
     atomic_store(&h->sockets.limit, settings->sockets);
     atomic_store(&h->http_conns.limit, settings->http_conns);
     atomic_store(&h->handshakes.limit, settings->handshakes);
+    mem_limit(settings->memory_bytes);
     log_setup(settings->log_level, settings->log_format);
     atomic_store(&h->reloaded, 0);
     hub_tell(h, NOTE_RELOAD);

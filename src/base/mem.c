@@ -177,13 +177,19 @@ static bool is_over(size_t size)
     return most && (size > (uint64_t)most || mem_held() > most - (int64_t)size);
 }
 
-enum err mem_try(size_t size, void **out)
+enum err mem_ask(size_t size, void **out)
 {
-    *out = is_over(size) ? NULL : malloc(size ? size : 1);
+    *out = malloc(size ? size : 1);
     if (!*out)
         return ERR_FULL;
     counted(*out);
     return ERR_OK;
+}
+
+enum err mem_try(size_t size, void **out)
+{
+    *out = NULL;
+    return is_over(size) ? ERR_FULL : mem_ask(size, out);
 }
 
 char *mem_copy(struct bytes b)

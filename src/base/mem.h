@@ -25,6 +25,9 @@ size_t mem_size(void *p);
 /* ERR_FULL and *out null when the system has none left, or the process would be over its limit. */
 MUST_USE enum err mem_try(size_t size, void **out);
 
+/* The same whatever the limit: for what goes on, not for new work. */
+MUST_USE enum err mem_ask(size_t size, void **out);
+
 /* A copy with a terminating zero behind it. */
 char *mem_copy(struct bytes b) __attribute__((malloc, returns_nonnull));
 

@@ -9,6 +9,7 @@
 enum {
     SHED_SLOTS = 4096, /* in one turn */
     LOOK_EVERY_MS = 10,
+    BURIED_MS = 1,  /* until those who were closed have given their memory back */
     REST_MS = 100,  /* after a round that found nobody to close */
     FREE_PART = 32, /* shedding ends when this part of what may be held is free */
 };
@@ -68,32 +69,38 @@ void shed_on_note(struct shard *s, struct note *n)
     start(s);
 }
 
-static bool is_enough(const struct hub *h)
+/* How much must be given back. */
+static int64_t excess(const struct hub *h)
 {
     int64_t most = hub_step_bytes(h, HUB_NO_READERS);
 
-    return mem_held() <= most - most / FREE_PART;
+    return mem_held() - (most - most / FREE_PART);
 }
 
 static void on_due(struct timer *t)
 {
     struct shed *d = container_of(t, struct shed, timer);
     struct shard *s = container_of(d, struct shard, shed);
+    int64_t over = excess(s->hub), freed;
     uint32_t closed = 0;
 
-    if (is_enough(s->hub)) {
+    if (over <= 0) {
         d->on = false;
+        return;
+    }
+    if (!list_is_empty(&s->net.dead)) { /* who was closed last time has yet to give it back */
+        again(s, BURIED_MS);
         return;
     }
     if (!heavy_look(&d->heavy, &s->net, SHED_SLOTS)) {
         again(s, 0);
         return;
     }
-    while (!is_enough(s->hub) && heavy_close(&d->heavy, &s->net))
+    for (; over > 0 && (freed = (int64_t)heavy_close(&d->heavy, &s->net)) > 0; over -= freed)
         closed++;
     if (closed > 0)
         log_warn("memory budget used up", LOG_NUM("shard", s->number), LOG_NUM("closed", closed),
                  LOG_NUM("held", mem_held()));
     heavy_init(&d->heavy);
-    again(s, closed > 0 ? 0 : REST_MS);
+    again(s, closed > 0 ? BURIED_MS : REST_MS);
 }

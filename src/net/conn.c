@@ -9,7 +9,7 @@
 #include "net/conn_tls.h"
 #include "net/sock.h"
 #include "net/tls.h"
-#include "wire/deflater.h"
+#include "net/ws_deflate.h"
 
 enum {
     WRITE_BUDGET = 1024,     /* sockets written in one turn */
@@ -58,8 +58,7 @@ void net_fini(struct net *n)
     buf_fini(&n->scratch.head);
     buf_fini(&n->scratch.pongs);
     buf_fini(&n->scratch.deflated);
-    for (i = 0; i <= DEFLATE_BITS_MAX; i++)
-        deflater_free(n->scratch.deflaters[i]);
+    ws_deflate_forget(&n->scratch);
     tls_net_free(n->tls);
 }
 
@@ -415,7 +414,8 @@ void net_bury(struct net *n)
     struct list *link;
     int64_t end_us = 0;
 
-    while ((link = list_first(&n->dead)) && (!end_us || clock_mono_us() < end_us)) {
+    while ((link = list_first(&n->dead)) &&
+           (!end_us || n->loop->stopping || clock_mono_us() < end_us)) {
         struct conn *c = container_of(link, struct conn, link);
 
         if (!end_us)

@@ -69,7 +69,7 @@ static void end(struct conn *c)
     conn_close(c, CONN_END_STALLED);
 }
 
-bool heavy_close(struct heavy *h, struct net *n)
+size_t heavy_close(struct heavy *h, struct net *n)
 {
     while (h->len > 0) {
         struct conn *c = conn_find(n, h->of[--h->len].id);
@@ -77,7 +77,7 @@ bool heavy_close(struct heavy *h, struct net *n)
         if (!c)
             continue;
         end(c);
-        return true;
+        return h->of[h->len].bytes;
     }
-    return false;
+    return 0;
 }

@@ -32,5 +32,6 @@ void heavy_init(struct heavy *h);
 /* Looks at so many more slots. True: that was the last of them. */
 bool heavy_look(struct heavy *h, struct net *n, uint32_t slots);
 
-/* Closes the heaviest of those left: a WebSocket by 1013. False: none is left. */
-bool heavy_close(struct heavy *h, struct net *n);
+/* Closes the heaviest of those left: a WebSocket by 1013. How much it held; 0: none is
+   left. */
+size_t heavy_close(struct heavy *h, struct net *n);

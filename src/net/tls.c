@@ -137,15 +137,17 @@ enum err tls_read(struct tls *t, void *at, size_t len, size_t *got)
 
 /* A piece for one record from iov, behind the first `skip` bytes: in place when one entry has it,
    else gathered. */
-static struct bytes gather(struct tls_net *n, const struct iovec *iov, int count, size_t skip,
+static struct bytes gather(struct tls *t, const struct iovec *iov, int count, size_t skip,
                            size_t want)
 {
+    struct tls_net *n = t->net;
+    bool in_place = BIO_get_ktls_send(SSL_get_wbio(t->ssl));
     size_t len = 0;
     int i = 0;
 
     while (i < count && skip >= iov[i].iov_len)
         skip -= iov[i++].iov_len;
-    if (i < count && (iov[i].iov_len - skip >= want || i + 1 == count)) {
+    if (i < count && (in_place || iov[i].iov_len - skip >= want || i + 1 == count)) {
         len = iov[i].iov_len - skip;
         return bytes_of((char *)iov[i].iov_base + skip, len < want ? len : want);
     }
@@ -188,7 +190,7 @@ enum err tls_write(struct tls *t, const struct iovec *iov, int count, size_t *se
     t->write_waits = false;
     do {
         size_t want = t->promised ? t->promised : TLS_RECORD_BYTES, n;
-        struct bytes piece = gather(t->net, iov, count, *sent, want);
+        struct bytes piece = gather(t, iov, count, *sent, want);
 
         if (!piece.len)
             return ERR_OK;

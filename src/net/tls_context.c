@@ -34,7 +34,9 @@ static void *take(size_t size, const char *file, int line)
 
     (void)file;
     (void)line;
-    return mem_try(size, &p) ? NULL : p;
+    /* whatever the budget: a record that cannot be had ends a connection that did nothing wrong,
+       and new ones are refused before they come to TLS */
+    return mem_ask(size, &p) ? NULL : p;
 }
 
 static void give(void *p, const char *file, int line)

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/meter.h"
 #include "net/ws_deflate.h"
+#include "wire/inflater.h"
 
 /* So far apart are the moments for pings, and there are at least so many in an interval. */
 enum { PING_APART_MS = 100, PING_MOMENTS = 200 };
@@ -260,6 +261,8 @@ static void read_messages(struct ws_conn *w, char *at, size_t len)
 {
     size_t before = ws_reader_held(&w->reader);
 
+    if (w->reader.inflater) /* a reload may have changed it */
+        w->reader.inflater->budget = w->ops->settings->memory_bytes;
     read_all(w, at, len);
     push_pongs(w);
     if (ws_reader_held(&w->reader) != before)

@@ -143,3 +143,13 @@ enum err ws_deflate_push(struct ws_conn *w, struct frame *f)
         meter_add(METER_DEFLATE_SAVED, (int64_t)f->len - (int64_t)instead->len);
     return e;
 }
+
+void ws_deflate_forget(struct scratch *s)
+{
+    int bits;
+
+    for (bits = 0; bits <= DEFLATE_BITS_MAX; bits++) {
+        deflater_free(s->deflaters[bits]);
+        s->deflaters[bits] = NULL;
+    }
+}

@@ -108,6 +108,8 @@ enum err inflater_add(struct inflater *i, struct bytes in, struct buf *out, size
 {
     enum err e;
 
+    if (out->len > limit) /* a narrower one since the message began */
+        return ERR_TOO_BIG;
     if (in.len == 0)
         return ERR_OK;
     e = i->z ? ERR_OK : begin(i);

@@ -135,6 +135,21 @@ def test_half_a_request_does_not_hold_the_end(door):
     assert "drain cut" not in server.log()
 
 
+def test_many_are_cut_in_the_end():
+    """More than a turn buries: the last one buries them all."""
+    count = 300 if SANITIZED else 1500
+    server = Server("pushca.drain-ms=300", "pushca.limits.close-wait-ms=60000", "pushca.limits.http-connections=4000")
+    socks = [socket.create_connection(server.rest, timeout=20) for _ in range(count)]
+    for sock in socks:
+        sock.sendall(HALVES[0])
+    server.wait_for_metric('pushca_connections{listener="rest"}', count + 1)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.stop() == 0, server.log()
+    assert "drain cut" in server.log() and "stopped status=0" in server.log()
+    for sock in socks:
+        sock.close()
+
+
 def test_a_handshake_that_comes_too_late_is_refused():
     server = Server("pushca.limits.close-wait-ms=5000", "pushca.drain-ms=20000")
     token = server.open().rsplit("/", 1)[1]

@@ -166,6 +166,24 @@ static void the_limit_holds_for_what_comes_out(void **state)
     }
 }
 
+/* As after a reload in the middle of a message. */
+static void a_narrower_limit_counts_at_once(void **state)
+{
+    struct buf in = zeros_compressed(100000), out = {0};
+    struct inflater i;
+
+    (void)state;
+    inflater_init(&i, 15, true, 0);
+    assert_int_equal(inflater_add(&i, bytes_of(in.at, in.len / 2), &out, 1000000), ERR_OK);
+    assert_true(out.len > 1000);
+    assert_int_equal(
+        inflater_add(&i, bytes_of(in.at + in.len / 2, in.len - in.len / 2), &out, 1000),
+        ERR_TOO_BIG);
+    inflater_fini(&i);
+    buf_fini(&in);
+    buf_fini(&out);
+}
+
 /* A block of 1,549 zeros that ends on a whole byte. Wherever the room for output ends: what ends
    the block may lie in a byte that was taken before. */
 static void the_end_is_seen_in_any_room(void **state)
@@ -261,6 +279,7 @@ int main(void)
         cmocka_unit_test(context_goes_from_message_to_message),
         cmocka_unit_test(what_is_no_compressed_data_is_bad),
         cmocka_unit_test(the_limit_holds_for_what_comes_out),
+        cmocka_unit_test(a_narrower_limit_counts_at_once),
         cmocka_unit_test(the_end_is_seen_in_any_room),
         cmocka_unit_test(a_bomb_takes_no_more_than_its_limit),
         cmocka_unit_test(no_window_takes_more_than_was_said),
