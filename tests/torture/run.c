@@ -102,22 +102,28 @@ static bool anyone_refused(void)
     return counted;
 }
 
+/* So many attempts may feel the fault: an accept that failed hits whoever comes next. */
+static int felt_by(void)
+{
+    return blame() == BLAME_NEW ? 2 : 1;
+}
+
 /* The feature, and whether everybody else is served: true when both went as they should. fired_now:
    the fault happened since the last attempt, or does now. */
 static bool try_feature(const struct feature *f, int attempt, bool *fired_now)
 {
-    static bool was_felt;
+    static int felt;
     bool good = f->run(attempt), refused = anyone_refused();
 
-    *fired_now = faults_fired() && !was_felt;
+    *fired_now = faults_fired() && felt < felt_by();
     if (anyone_lost(*fired_now))
         good = false;
     peers_reset();
     pass(SETTLE_MS);
     good = bystanders_join() && good && bystanders_hear(attempt);
     refused = anyone_refused() || refused;
-    *fired_now = faults_fired() && !was_felt;
-    was_felt = faults_fired();
+    *fired_now = faults_fired() && felt < felt_by();
+    felt += faults_fired();
     if (anyone_lost(*fired_now))
         return false;
     if (!good && *fired_now && (blame() == BLAME_NOBODY || (blame() == BLAME_WORK && !refused)))

@@ -575,9 +575,12 @@ static bool climb(struct peer *rest, struct peer *p, int attempt)
 
 static bool memory_steps(int attempt)
 {
-    struct peer *p, *rest = call_rest(0);
+    struct peer *p, *rest;
     bool good;
 
+    world_hold(0); /* of an attempt before */
+    STEP(pass(20));
+    rest = call_rest(0);
     STEP(join(&p, 1, "full", attempt));
     good = climb(rest, p, attempt);
     world_hold(0);
