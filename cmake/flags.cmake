@@ -1,7 +1,7 @@
 # Compiler and linker flags. Library `flags` is linked by every target, `flags-ROOM` by one room's.
 # They come after CFLAGS, CXXFLAGS and LDFLAGS of the environment, which are honoured.
 add_library(flags INTERFACE)
-foreach(name base wire flow net hub api app)
+foreach(name base wire flow net hub api cluster app)
   add_library(flags-${name} INTERFACE)
 endforeach()
 

@@ -2,9 +2,10 @@
 # (curl is for whoever tries the server that ./run has started.)
 
 build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev
-    libyaml-dev libssl-dev zlib1g-dev curl)
+    libyaml-dev libssl-dev zlib1g-dev libhiredis-dev curl)
 test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
-    python3-websockets python3-yaml jq openssl)
+    python3-websockets python3-yaml jq openssl
+    redis-server nginx iproute2)
 # Debian may start services of these three; the benchmark runs its own on other ports.
 bench_packages=(nginx libnginx-mod-nchan nats-server mosquitto wrk python3)
 guard_packages=(valgrind python3)

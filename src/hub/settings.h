@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/log.h"
+#include "hub/cluster_settings.h"
 #include "net/limits.h"
 #include "net/tls_settings.h"
 #include "wire/body.h"
@@ -67,8 +68,10 @@ struct settings {
                                    stall-ms 10000, linger-ms 2000, close-wait-ms 1000,
                                    tls-handshakes-per-turn 8 */
     struct tls_settings tls;    /* server.ssl.*, pushca.pusher.ssl.*: see there */
-    enum log_format log_format; /* logging.format: text or json */
-    enum log_level log_level;   /* logging.level.root: debug, info, warn, error */
+    struct cluster_settings cluster; /* pushca.pusher.deploy-mode, pushca.cluster.*,
+                                        pushca.storage.redis.*: see there */
+    enum log_format log_format;      /* logging.format: text or json */
+    enum log_level log_level;        /* logging.level.root: debug, info, warn, error */
 
     /* pushca.pusher.deflate.enabled false, level 6, min-bytes 256, server-no-context-takeover and
        client-no-context-takeover true, server-max-window-bits and client-max-window-bits 15,

@@ -1,0 +1,92 @@
+/*
+ * directory - which node a client is on: in Redis for all, and what of it was looked up lately.
+ *
+ * Redis:   <prefix>:client:<identity hash, 16 hex digits>  ->  "<instance id> <life, hex>"
+ *          <prefix>:whole:{tag}:<instance id>  ->  life: this node's clients are all in that master
+ *          No identity is stored, only a hash keyed by the cluster's secret.
+ * Trust:   "no such client" counts only if every living node's `whole` mark stands in that master:
+ *          after FLUSHALL, a restart, a failover or a full memory it does not, until each node
+ *          has written its clients again. Until then the answer is UNSURE: ask everybody.
+ * Owner:   the cluster thread.      Thread: that one's.
+ * Bound:   cache_entries; the oldest answer is forgotten first. Lookups under way share one
+ * question.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/map.h"
+#include "cluster/peer.h"
+#include "flow/wheel.h"
+
+struct directory;
+struct loop;
+struct membership;
+struct redis;
+
+struct directory_settings {
+    const char *prefix, *id;
+    uint64_t life;
+    int64_t cache_ms;       /* pushca.coordinator.cache.search.ttl-ms, default 5000 */
+    uint32_t cache_entries; /* pushca.cluster.cache-entries, default 262144 */
+};
+
+struct directory_events {
+    void *context;
+    /* Clients of ours have to be written again: all whose hash belongs on that master. The owner
+       lists them by directory_put_again and ends with directory_listed. */
+    void (*on_list)(void *context);
+    /* The entry was another node's before (of whatever life): everybody's cache must know. */
+    void (*on_moved)(void *context, uint64_t hash);
+};
+
+enum directory_answer {
+    DIRECTORY_FOUND,  /* at this peer */
+    DIRECTORY_HERE,   /* it names us */
+    DIRECTORY_NOBODY, /* nowhere, surely */
+    DIRECTORY_UNSURE, /* the directory is not whole */
+    DIRECTORY_FAILED, /* Redis did not answer */
+};
+
+typedef void directory_found(void *context, uint64_t token, enum directory_answer answer,
+                             struct peer *peer);
+typedef void directory_put_done(void *context, uint64_t token, bool written);
+
+MUST_USE struct directory *directory_open(struct loop *loop, struct redis *redis,
+                                          const struct membership *members,
+                                          const struct directory_settings *set,
+                                          const struct directory_events *events);
+void directory_close(struct directory *d);
+
+/* True: answered from the cache (FOUND only). False: found is called later, in the order asked. */
+bool directory_cached(struct directory *d, uint64_t hash, struct peer **peer);
+void directory_look_up(struct directory *d, uint64_t hash, directory_found *found, void *context,
+                       uint64_t token);
+
+/* A client of ours is here. done: when Redis has said so, or could not (then the node's mark is
+   taken back, and the writing repeated until it succeeds). */
+void directory_put(struct directory *d, uint64_t hash, directory_put_done *done, void *context,
+                   uint64_t token);
+void directory_remove(struct directory *d, uint64_t hash); /* if the entry is ours */
+void directory_put_again(struct directory *d, uint64_t hash);
+void directory_listed(struct directory *d);
+
+/* Another node said so, or it became clear: what the cache says of it is not used any more. */
+void directory_forget(struct directory *d, uint64_t hash);
+void directory_forget_peer(struct directory *d, const struct peer *p);
+
+/* Asks Redis who has it now: token as above. Never from the cache. */
+void directory_verify(struct directory *d, uint64_t hash, directory_found *found, void *context,
+                      uint64_t token);
+
+/* A life has ended: if this node is the first of the living ones, all its entries are removed, a
+   slice at a time. */
+void directory_sweep(struct directory *d, const char *id, uint64_t life);
+
+/* From the owner of redis' events, and once each beat: do our marks still stand? */
+void directory_on_master(struct directory *d, uint32_t master);
+void directory_beat(struct directory *d);
+
+bool directory_is_whole(const struct directory *d); /* our part, on every master */
+
+/* At the end: takes back all marks. Entries of ours have been removed one by one, or are swept. */
+void directory_withdraw(struct directory *d);

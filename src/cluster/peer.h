@@ -1,0 +1,26 @@
+/*
+ * peer - another node of the cluster, in one of its lives.
+ *
+ * A restarted node has another life (a random number): it is another peer. Numbers are never used
+ * again, so that what was meant for an earlier life finds nobody.
+ *
+ * Owner:   membership.      Thread: the cluster thread.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "cluster/stream.h"
+
+enum { INSTANCE_ID_MAX = 63 };
+
+struct peer {
+    uint32_t number; /* from 1 */
+    uint64_t life;
+    char id[INSTANCE_ID_MAX + 1];
+    char *external_url, *internal_url, *browser_url, *cluster_url; /* owned; null: none */
+    bool leaving;                                                  /* said so: no new clients */
+    int64_t listed_ms; /* when its lease was last seen to hold */
+    int64_t heard_ms;  /* when a batch of this life last came over the bus; 0: never */
+    uint32_t unlisted; /* answered beats in a row that did not list it */
+    struct stream stream;
+};
