@@ -1,11 +1,14 @@
 #include "api/admin.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include "api/api_shard.h"
 #include "api/http_reply.h"
 #include "api/http_server.h"
 #include "api/metrics.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "hub/presence.h"
 #include "wire/json_write.h"
 #include "wire/utf8.h"
 
@@ -66,9 +69,14 @@ void admin_links(struct request *q)
 
 /* ---- health ---- */
 
+static bool bus_is_up(const struct hub *h)
+{
+    return !bus_is_on(&h->bus) || !atomic_load(&h->bus.away);
+}
+
 static bool is_ready(const struct hub *h)
 {
-    return atomic_load(&h->ready) && !atomic_load(&h->draining);
+    return atomic_load(&h->ready) && !atomic_load(&h->draining) && bus_is_up(h);
 }
 
 static void write_status(struct json_writer *w, bool up)
@@ -100,6 +108,33 @@ static void write_gauge(struct json_writer *w, const char *name, bool up, int64_
     json_close_object(w);
 }
 
+/* Words for one of: the others do not know us yet; all is well; the bus cannot be used; only we
+   cannot use it; too much is unconfirmed. */
+static struct bytes cluster_state(const struct bus *b)
+{
+    if (atomic_load(&b->deaf))
+        return BYTES("deaf");
+    if (!atomic_load(&b->joined))
+        return BYTES("joining");
+    if (atomic_load(&b->away))
+        return BYTES("away");
+    return atomic_load(&b->full) ? BYTES("full") : BYTES("up");
+}
+
+static void write_cluster(struct json_writer *w, const struct hub *h)
+{
+    json_key(w, "cluster");
+    json_open_object(w);
+    write_status(w, bus_is_up(h));
+    json_key(w, "details");
+    json_open_object(w);
+    json_member(w, "state", cluster_state(&h->bus));
+    json_key(w, "nodes");
+    json_number(w, atomic_load(&h->bus.peers) + 1);
+    json_close_object(w);
+    json_close_object(w);
+}
+
 /* Full is no illness: what is connected is served, and refusals say why. So both stay UP. */
 void admin_health(struct request *q)
 {
@@ -110,6 +145,8 @@ void admin_health(struct request *q)
     write_status(&w, ready);
     json_key(&w, "components");
     json_open_object(&w);
+    if (bus_is_on(&h->bus))
+        write_cluster(&w, h);
     write_state(&w, "livenessState", true);
     write_gauge(&w, "memory", true, mem_held(), h->settings->memory_bytes);
     write_state(&w, "readinessState", ready);
@@ -138,6 +175,84 @@ void admin_readiness(struct request *q)
 
     write_status(&w, ready);
     finish(q, &w, ready ? 200 : 503);
+}
+
+/* ---- the cluster ---- */
+
+static void write_node(struct json_writer *w, struct bytes id, bool takes_clients)
+{
+    json_open_object(w);
+    json_member(w, "instanceId", id);
+    json_key(w, "takesClients");
+    json_flag(w, takes_clients);
+    json_close_object(w);
+}
+
+static void alone(struct request *q)
+{
+    http_reply_error(q->conn, q->head->path, 404,
+                     "this server stands alone (pushca.pusher.deploy-mode)");
+}
+
+/* This node as the others know it, and all it knows of. */
+void admin_cluster(struct request *q)
+{
+    const struct hub *h = q->shard->hub;
+    const struct members *m = q->shard->members;
+    struct json_writer w;
+    uint32_t i;
+
+    if (!bus_is_on(&h->bus)) {
+        alone(q);
+        return;
+    }
+    w = begin(q);
+    json_member(&w, "instanceId", bytes_text(h->settings->instance_id));
+    json_member(&w, "state", cluster_state(&h->bus));
+    json_key(&w, "nodes");
+    json_open_array(&w);
+    write_node(&w, bytes_text(h->settings->instance_id), is_ready(h));
+    for (i = 0; m && i < m->count; i++)
+        write_node(&w, bytes_text(m->at[i].id), m->at[i].takes_clients);
+    json_close_array(&w);
+    finish(q, &w, 200);
+}
+
+static void write_hex(struct json_writer *w, uint64_t n)
+{
+    char text[17];
+
+    (void)snprintf(text, sizeof(text), "%016" PRIx64, n);
+    json_text(w, bytes_text(text));
+}
+
+/* Who is connected here, by the hash under which the directory has them. */
+void admin_cluster_clients(struct request *q)
+{
+    const struct hub *h = q->shard->hub;
+    struct json_writer w;
+    uint32_t i;
+
+    if (!bus_is_on(&h->bus)) {
+        alone(q);
+        return;
+    }
+    w = begin(q);
+    json_member(&w, "instanceId", bytes_text(h->settings->instance_id));
+    json_key(&w, "life");
+    write_hex(&w, h->bus.life);
+    json_key(&w, "clients");
+    json_open_array(&w);
+    for (i = 0; i < h->count; i++) {
+        uint32_t cursor = UINT32_MAX, j, count;
+        uint64_t some[256];
+
+        while ((count = presence_list(&h->shards[i]->presence, &cursor, some, 256)) || cursor)
+            for (j = 0; j < count; j++)
+                write_hex(&w, some[j]);
+    }
+    json_close_array(&w);
+    finish(q, &w, 200);
 }
 
 /* ---- info and metrics ---- */

@@ -12,6 +12,8 @@ void admin_links(struct request *q);
 void admin_health(struct request *q);
 void admin_liveness(struct request *q);
 void admin_readiness(struct request *q);
+void admin_cluster(struct request *q);
+void admin_cluster_clients(struct request *q);
 void admin_info(struct request *q);
 void admin_metrics(struct request *q);
 void admin_metric(struct request *q); /* admin_metric.c */

@@ -17,6 +17,8 @@ struct repeat;
 struct session;
 struct shard;
 
+#define CMD_UNREACHABLE BYTES("another node of the cluster is needed and cannot be reached now")
+
 struct cmd {
     struct shard *shard;
     struct api *api;
@@ -39,6 +41,9 @@ void cmd_done(struct cmd *c);
 
 /* Not done: counted, answered with an error, not remembered. Silent in v1. */
 void cmd_failed(struct cmd *c, struct bytes why);
+
+/* Not done, and not its fault: another node is needed and cannot be reached. */
+void cmd_unreachable(struct cmd *c);
 
 /* Over the memory budget? Then it has been refused. */
 bool cmd_is_refused(struct cmd *c);

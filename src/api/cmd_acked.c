@@ -50,6 +50,10 @@ static void on_end(struct ask *a, enum ask_end end)
             tell(a, frame_ref(r->answer));
         }
         break;
+    case ASK_UNREACHABLE: /* said again it is tried again */
+        if (r && r->answer)
+            tell(a, frame_ref(r->answer));
+        break;
     case ASK_EXPIRED:
         break; /* silence: any answer would be taken for success */
     }
@@ -70,7 +74,8 @@ static void remember(struct cmd *c, struct repeat *r, const struct ask *a)
         r = repeats_add(c->shard, c->repeat, REPEAT_PENDING);
     r->ask = a->name;
     if (!r->answer)
-        r->answer = cmd_error(c, BYTES("the receiver has too many unacknowledged messages"));
+        r->answer = cmd_error(c, BYTES("the receiver has too many unacknowledged messages, or its "
+                                       "node cannot be reached now"));
 }
 
 /* r: what is remembered of the command, or null. */

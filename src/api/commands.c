@@ -81,6 +81,11 @@ bool cmd_is_refused(struct cmd *c)
     return true;
 }
 
+void cmd_unreachable(struct cmd *c)
+{
+    fail(c, CMD_UNREACHABLE);
+}
+
 uint64_t cmd_order_key(const struct cmd *c)
 {
     return c->from->client->hash | 1;

@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/bytes.h"
 
 struct http_conn;
 struct request;
@@ -17,6 +18,9 @@ void rest_send_acked(struct request *q); /* rest_send_acked.c */
 
 /* The connection is going: nobody waits any more for the acknowledge it asked for. */
 void rest_acked_forget(struct http_conn *h);
+
+/* What needs another node, while none can be reached: 503. */
+void rest_unreachable(struct http_conn *h, struct bytes path); /* rest_send.c */
 
 /* Over the memory budget? Then the request has been answered 429 and counted. */
 bool rest_is_refused(struct request *q); /* rest_send.c */

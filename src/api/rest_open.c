@@ -5,7 +5,7 @@
 #include "api/http_server.h"
 #include "api/open_answer.h"
 
-/* pusherInstanceId of the request is no condition: one node answers for itself and says so. */
+/* pusherInstanceId of the request is a wish: the answer says which node it is. */
 static void open(struct request *q, bool pooled)
 {
     struct api *api = api_of(q->shard);

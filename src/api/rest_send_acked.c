@@ -49,6 +49,9 @@ static void answer(struct http_conn *h, struct shard *s, enum ask_end end)
         http_reply_error(h, bytes_text(path), 429,
                          "the receiver has pushca.limits.open-deliveries unacknowledged messages");
         break;
+    case ASK_UNREACHABLE:
+        rest_unreachable(h, bytes_text(path));
+        break;
     case ASK_EXPIRED:
         (void)snprintf(why, sizeof(why),
                        "no acknowledge within %" PRId64 " ms (pushca.acknowledge-timeout.ms)",

@@ -15,6 +15,8 @@ const struct route routes[] = {
     {"/actuator/health", TAKES_PATH, HTTP1_GET, json, admin_health},
     {"/actuator/health/liveness", TAKES_PATH, HTTP1_GET, json, admin_liveness},
     {"/actuator/health/readiness", TAKES_PATH, HTTP1_GET, json, admin_readiness},
+    {"/actuator/cluster", TAKES_PATH, HTTP1_GET, json, admin_cluster},
+    {"/actuator/cluster/clients", TAKES_PATH, HTTP1_GET, json, admin_cluster_clients},
     {"/actuator/info", TAKES_PATH, HTTP1_GET, json, admin_info},
     {"/actuator/metrics", TAKES_PATH, HTTP1_GET, json, admin_metrics},
     {"/actuator/metrics/", TAKES_PREFIX, HTTP1_GET, json, admin_metric},

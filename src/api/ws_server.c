@@ -56,6 +56,25 @@ static void client_closed(struct ws_conn *w)
     ws_server_closed(s);
 }
 
+/* The next ones in the row; when it is over it begins anew, for those who came meanwhile. */
+void ws_server_on_evict(struct shard *s, struct note *n)
+{
+    uint32_t left = n->a;
+    struct conn *c = NULL;
+
+    while (left && (c = net_next(&s->net, &s->evicted))) {
+        struct ws_conn *w = ws_of(c);
+
+        if (!w || !ws_is_open(w))
+            continue;
+        left--;
+        meter_add(METER_CLOSED_DEAF, 1);
+        ws_close(w, WS_CLOSE_SERVICE_RESTART, BYTES("this node does not hear the others"), false);
+    }
+    if (!c)
+        s->evicted = 0;
+}
+
 /* ---- moving in ---- */
 
 static struct arrival *arrival_new(const struct handshake *k, const struct identity *who,
@@ -100,14 +119,12 @@ static void moved_in(struct shard *s, struct ws_conn *w, const struct buf *unrea
         ws_feed(w, unread->at, unread->len);
 }
 
-void ws_server_on_adopt(struct shard *s, struct note *n)
+static void move_in(struct shard *s, struct arrival *a)
 {
-    struct arrival *a = n->arrival;
     struct session *session = session_new(s, &a->who, a->hash);
     struct ws_conn *w = &session->ws;
     int fd = a->fd;
 
-    n->arrival = NULL;
     a->fd = -1;
     if (ws_open(w, &s->net, fd, &a->upgrade, &api_of(s)->client, &s->rand)) {
         session_free(s, session);
@@ -119,6 +136,35 @@ void ws_server_on_adopt(struct shard *s, struct note *n)
         moved_in(s, w, &a->unread);
     }
     arrival_free(a);
+}
+
+/* In a cluster a new client is let in when the other nodes can find it: whoever has its 101 is
+   reached. Has the last session of this client (or of one that counts with it) gone while the
+   arrival was away? Then its entry may have gone, too: once more. */
+static bool must_register(struct shard *s, struct arrival *a)
+{
+    const struct client *c;
+
+    if (!bus_is_on(&s->hub->bus))
+        return false;
+    c = index_find(&s->index, &a->who, a->hash);
+    if (c && client_is_here(c))
+        return false;
+    return !a->is_registered || a->left != s->left[a->hash % sizeof(s->left)];
+}
+
+void ws_server_on_adopt(struct shard *s, struct note *n)
+{
+    struct arrival *a = n->arrival;
+
+    n->arrival = NULL;
+    if (must_register(s, a)) {
+        a->is_registered = true;
+        a->left = s->left[a->hash % sizeof(s->left)];
+        bus_register(s, a->hash, a);
+    } else {
+        move_in(s, a);
+    }
 }
 
 /* At home already: the conn stays where it is. */
@@ -152,7 +198,7 @@ static void send_home(struct handshake *k, const struct identity *who)
     const struct shard *home = hub_home(k->shard->hub, hash);
 
     ws_server_left(k->shard);
-    if (home == k->shard)
+    if (home == k->shard && !bus_is_on(&k->shard->hub->bus))
         stay(k, who, hash);
     else
         travel(k, who, hash, home);
@@ -188,6 +234,10 @@ bool ws_server_admit(struct handshake *k)
 
     if (k->shard->drain) {
         ws_server_refuse(k, 503, "the server is going down");
+        return false;
+    }
+    if (bus_is_on(&hub->bus) && (!atomic_load(&hub->ready) || atomic_load(&hub->bus.deaf))) {
+        ws_server_refuse(k, 503, "this node does not hear the others: connect to another one");
         return false;
     }
     if (hub_is_at(hub, HUB_NO_CONNECTIONS)) {

@@ -35,6 +35,9 @@ struct handshake {
 void ws_server_init(struct api *api);
 void ws_server_on_accept(struct listener *l, int fd);
 
+/* NOTE_EVICT */
+void ws_server_on_evict(struct shard *s, struct note *n);
+
 /* NOTE_ADOPT; takes the arrival. */
 void ws_server_on_adopt(struct shard *s, struct note *n);
 

@@ -36,6 +36,9 @@ void wire(struct hub *h)
     h->on_note[NOTE_COUNT] = fanout_on_count;
     h->on_note[NOTE_COUNTED] = fanout_on_counted;
     h->on_note[NOTE_PICK] = fanout_on_pick;
+    h->on_note[NOTE_ELSEWHERE] = bus_on_elsewhere;
+    h->on_note[NOTE_EVICT] = ws_server_on_evict;
+    h->on_note[NOTE_MEMBERS] = bus_on_members;
     h->on_note[NOTE_RELOAD] = reload_on_note;
     h->on_note[NOTE_ALIVE] = supervisor_on_note;
     h->on_note[NOTE_SHED] = shed_on_note;

@@ -86,6 +86,6 @@ void ask_on_outcome(struct shard *s, struct note *n)
         meter_add(METER_ACKNOWLEDGED, 1);
         end(a, ASK_ACKNOWLEDGED);
     } else {
-        end(a, ASK_REFUSED);
+        end(a, n->a == OUTCOME_UNREACHABLE ? ASK_UNREACHABLE : ASK_REFUSED);
     }
 }

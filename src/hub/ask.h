@@ -15,7 +15,7 @@
 
 struct shard;
 
-enum ask_end { ASK_ACKNOWLEDGED, ASK_REFUSED, ASK_EXPIRED };
+enum ask_end { ASK_ACKNOWLEDGED, ASK_REFUSED, ASK_UNREACHABLE, ASK_EXPIRED };
 
 struct ask {
     uint64_t name;

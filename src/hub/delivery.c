@@ -8,6 +8,7 @@
 #include "flow/thread.h"
 #include "hub/ask.h"
 #include "hub/notification.h"
+#include "hub/presence.h"
 #include "hub/session.h"
 #include "hub/shard.h"
 
@@ -17,7 +18,7 @@ struct delivery {
     struct client *client; /* lives while deliveries of it are open */
     uint64_t hash;         /* of id */
     uint64_t ask;
-    uint32_t asker;
+    uint32_t asker, peer;
     char id[48];
 };
 
@@ -77,13 +78,18 @@ static void on_due(struct timer *t)
     forget(container_of(t, struct delivery, timer));
 }
 
-static void tell(struct shard *s, uint32_t asker, uint64_t ask, enum outcome outcome)
+/* peer: the asker's node; 0: ours. */
+static void tell(struct shard *s, uint32_t peer, uint32_t asker, uint64_t ask, enum outcome outcome)
 {
     struct note *n = note_new(s, NOTE_OUTCOME);
 
     n->name = ask;
     n->a = outcome;
-    if (asker == s->number) {
+    if (peer) {
+        n->peer = peer;
+        n->b = asker;
+        shard_post(s, s->hub->count, n, sizeof(*n));
+    } else if (asker == s->number) {
         ask_on_outcome(s, n);
         mem_free(n);
     } else {
@@ -101,6 +107,7 @@ static void open_delivery(struct shard *s, struct client *c, const struct notifi
     d->client = c;
     d->ask = n->ask;
     d->asker = n->asker;
+    d->peer = n->peer;
     memcpy(d->id, n->message_id, sizeof(d->id));
     d->hash = hash_bytes(&s->hub->key, id);
     timer_init(&d->timer, on_due);
@@ -111,18 +118,29 @@ static void open_delivery(struct shard *s, struct client *c, const struct notifi
     meter_add(METER_DELIVERIES_OPEN, 1);
 }
 
-static void deliver(struct shard *s, const struct notification *n)
+/* The client is not here. */
+static void deliver_elsewhere(struct shard *s, struct notification *n)
+{
+    if (!bus_is_on(&s->hub->bus))
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+    else if (bus_is_closed(&s->hub->bus))
+        tell(s, n->peer, n->asker, n->ask, OUTCOME_UNREACHABLE);
+    else
+        bus_forward(s, n, FORWARD_ACKED, 0);
+}
+
+static void deliver(struct shard *s, struct notification *n)
 {
     const struct identity *to = &n->filter.like;
     struct client *c = index_find(&s->index, to, identity_hash(&s->hub->key, to));
 
-    if (!c || c->session_count == 0) {
-        meter_add(METER_DROPPED_NO_MATCH, 1);
+    if (!c || !client_is_here(c)) {
+        deliver_elsewhere(s, n);
         return;
     }
     if (!find(s, bytes_text(n->message_id))) {
         if (c->deliveries >= s->hub->settings->deliveries) {
-            tell(s, n->asker, n->ask, OUTCOME_REFUSED);
+            tell(s, n->peer, n->asker, n->ask, OUTCOME_REFUSED);
             return;
         }
         open_delivery(s, c, n);
@@ -141,7 +159,8 @@ void delivery_send(struct ask *a, const struct identity *to, struct bytes text, 
                    int64_t wait_ms)
 {
     struct shard *s = a->shard;
-    struct shard *home = hub_home(s->hub, identity_hash(&s->hub->key, to));
+    uint64_t hash = identity_hash(&s->hub->key, to);
+    struct shard *home = hub_home(s->hub, hash);
     struct filter f = {.like = *to};
     char head[sizeof(a->message_id) + 2];
     size_t id = strlen(a->message_id);
@@ -162,6 +181,9 @@ void delivery_send(struct ask *a, const struct identity *to, struct bytes text, 
     if (home == s) {
         deliver(s, n);
         notification_unref(n);
+    } else if (bus_is_on(&s->hub->bus) && !presence_has(&home->presence, hash)) {
+        deliver_elsewhere(s, n);
+        notification_unref(n);
     } else {
         struct note *note = note_new(s, NOTE_ACKED);
 
@@ -174,7 +196,7 @@ void delivery_acknowledge(struct shard *s, struct client *c, struct bytes messag
 {
     struct delivery *d = find(s, message_id);
     uint64_t ask;
-    uint32_t asker;
+    uint32_t asker, peer;
 
     DCHECK(thread_at_home(s));
     if (!d || d->client != c) {
@@ -183,6 +205,7 @@ void delivery_acknowledge(struct shard *s, struct client *c, struct bytes messag
     }
     ask = d->ask;
     asker = d->asker;
+    peer = d->peer;
     forget(d);
-    tell(s, asker, ask, OUTCOME_ACKNOWLEDGED);
+    tell(s, peer, asker, ask, OUTCOME_ACKNOWLEDGED);
 }

@@ -25,7 +25,8 @@ void delivery_make_id(struct shard *s, char out[48]);
 
 /* Sends text to `to` under a->message_id; the outcome comes to the ask. The same id again while the
    first is open sends it once more. A client with too many open ones refuses: then, on one shard,
-   the ask has ended and is gone on return. */
+   the ask has ended and is gone on return; in a cluster also when another node is needed and cannot
+   be asked. */
 void delivery_send(struct ask *a, const struct identity *to, struct bytes text, uint64_t order_key,
                    int64_t wait_ms);
 

@@ -5,6 +5,7 @@
 #include "flow/frame.h"
 #include "flow/thread.h"
 #include "hub/notification.h"
+#include "hub/presence.h"
 #include "hub/session.h"
 #include "hub/shard.h"
 
@@ -19,9 +20,11 @@ struct search {
     uint64_t name;
     struct notification *notification;
     uint32_t missing, attempts;
+    enum find_mode mode;
+    uint64_t rank; /* of FIND_RANK */
     struct counts {
         uint32_t ready, all;
-    } of[];
+    } of[]; /* of each shard, and of all other nodes */
 };
 
 /* Whose turn it is for one filter. */
@@ -59,7 +62,7 @@ static void deliver_here(struct shard *s, const struct filter *f, struct frame *
         struct client *c = to->at[i];
 
         prefetch(to, i);
-        if (c->session_count)
+        if (client_is_here(c))
             (void)!client_push(c, frame, order_key);
     }
     s->net.to_many = false;
@@ -75,36 +78,75 @@ static void post_notification(struct shard *s, uint32_t to, enum note_kind kind,
     shard_post(s, to, note, n->frame->len);
 }
 
-static void send_direct(struct shard *s, const struct filter *f, struct frame *frame,
-                        uint64_t order_key)
+/* False: no such client is here. */
+static bool deliver_to(struct shard *s, const struct identity *who, uint64_t hash,
+                       struct frame *frame, uint64_t order_key)
+{
+    struct client *c = index_find(&s->index, who, hash);
+
+    if (!c || !client_is_here(c))
+        return false;
+    (void)!client_push(c, frame, order_key);
+    return true;
+}
+
+static struct notification *direct(const struct identity *who, struct frame *frame,
+                                   uint64_t order_key)
+{
+    struct notification *n = notification_new(&(struct filter){.like = *who}, frame);
+
+    n->order_key = order_key;
+    return n;
+}
+
+/* In a cluster a client that is not here is looked for elsewhere. */
+static enum err send_away(struct shard *s, const struct identity *who, struct frame *frame,
+                          uint64_t order_key)
+{
+    struct notification *n;
+
+    if (bus_is_closed(&s->hub->bus))
+        return ERR_BUSY;
+    n = direct(who, frame, order_key);
+    bus_forward(s, n, FORWARD_SEND, 0);
+    notification_unref(n);
+    return ERR_OK;
+}
+
+static enum err send_direct(struct shard *s, const struct filter *f, struct frame *frame,
+                            uint64_t order_key)
 {
     uint64_t hash = identity_hash(&s->hub->key, &f->like);
     struct shard *home = hub_home(s->hub, hash);
     struct notification *n;
-    struct client *c;
 
     if (f->excluded && !filter_matches(f, &f->like)) {
         meter_add(METER_DROPPED_NO_MATCH, 1);
-        return;
+        return ERR_OK;
     }
-    if (home == s) {
-        c = index_find(&s->index, &f->like, hash);
-        if (c && c->session_count)
-            (void)!client_push(c, frame, order_key);
-        else
-            meter_add(METER_DROPPED_NO_MATCH, 1);
-        return;
+    if (home == s && deliver_to(s, &f->like, hash, frame, order_key))
+        return ERR_OK;
+    if (bus_is_on(&s->hub->bus)) {
+        if (home == s || !presence_has(&home->presence, hash))
+            return send_away(s, &f->like, frame, order_key);
+    } else if (home == s) {
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+        return ERR_OK;
     }
-    n = notification_new(&(struct filter){.like = f->like}, frame);
-    n->order_key = order_key;
+    n = direct(&f->like, frame, order_key);
     post_notification(s, home->number, NOTE_DELIVER, n);
     notification_unref(n);
+    return ERR_OK;
 }
 
-static void send_to_all(struct shard *s, const struct filter *f, struct frame *frame,
-                        uint64_t order_key)
+static enum err send_to_all(struct shard *s, const struct filter *f, struct frame *frame,
+                            uint64_t order_key)
 {
-    if (s->hub->count > 1) {
+    bool others = bus_has_peers(&s->hub->bus);
+
+    if (others && bus_is_closed(&s->hub->bus))
+        return ERR_BUSY;
+    if (s->hub->count > 1 || others) {
         struct notification *n = notification_new(f, frame);
         uint32_t i;
 
@@ -112,19 +154,32 @@ static void send_to_all(struct shard *s, const struct filter *f, struct frame *f
         for (i = 0; i < s->hub->count; i++)
             if (i != s->number)
                 post_notification(s, i, NOTE_DELIVER, n);
+        if (others)
+            bus_forward(s, n, FORWARD_SEND, 0);
         notification_unref(n);
     }
     deliver_here(s, f, frame, order_key);
+    return ERR_OK;
+}
+
+/* It was sent here for a client that is not here: in a cluster it may have moved. */
+static void astray(struct shard *s, struct notification *n)
+{
+    if (bus_is_on(&s->hub->bus))
+        bus_forward(s, n, FORWARD_SEND, 0);
+    else
+        meter_add(METER_DROPPED_NO_MATCH, 1);
 }
 
 void fanout_on_deliver(struct shard *s, struct note *n)
 {
-    const struct notification *what = n->notification;
+    struct notification *what = n->notification;
+    const struct identity *who = &what->filter.like;
 
-    if (filter_is_direct(&what->filter))
-        send_direct(s, &what->filter, what->frame, what->order_key);
-    else
+    if (!filter_is_direct(&what->filter))
         deliver_here(s, &what->filter, what->frame, what->order_key);
+    else if (!deliver_to(s, who, identity_hash(&s->hub->key, who), what->frame, what->order_key))
+        astray(s, what);
 }
 
 /* ---- to one of them, in turn ---- */
@@ -167,8 +222,8 @@ static struct counts count_here(struct shard *s, const struct filter *f)
     for (i = 0; i < to->len; i++) {
         const struct client *c = to->at[i];
 
-        counts.all += c->session_count > 0;
-        counts.ready += c->session_count > 0 && client_keeps_up(c);
+        counts.all += client_is_here(c);
+        counts.ready += client_is_here(c) && client_keeps_up(c);
     }
     return counts;
 }
@@ -183,7 +238,7 @@ static struct client *pick_here(struct shard *s, const struct filter *f, uint32_
     for (i = 0; i < to->len; i++) {
         struct client *c = to->at[i];
 
-        if (c->session_count && (!ready_only || client_keeps_up(c)))
+        if (client_is_here(c) && (!ready_only || client_keeps_up(c)))
             to->at[kept++] = c;
     }
     return kept ? to->at[rank % kept] : NULL;
@@ -207,22 +262,44 @@ static void post_pick(struct shard *s, struct search *search, uint32_t to, uint3
     }
 }
 
+/* Whoever it was meant for has left: another one is looked for. */
+static void find_again(struct shard *s, struct notification *n, uint32_t attempts)
+{
+    struct note *again;
+
+    if (attempts == 0) {
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+    } else if (bus_is_on(&s->hub->bus)) {
+        bus_forward(s, n, FORWARD_FIND, attempts - 1);
+    } else {
+        again = note_new(s, NOTE_FIND);
+        again->notification = notification_ref(n);
+        again->a = attempts - 1;
+        shard_post(s, hub_home(s->hub, n->filter_hash)->number, again, n->frame->len);
+    }
+}
+
 /* All shards have counted: the turn chooses among those that keep up, or among all if none does. */
 static void choose(struct shard *s, struct search *search)
 {
     uint64_t ready = 0, all = 0, rank;
     uint32_t i;
 
-    for (i = 0; i < s->hub->count; i++) {
+    for (i = 0; i <= s->hub->count; i++) {
         ready += search->of[i].ready;
         all += search->of[i].all;
     }
     if (!all) {
-        meter_add(METER_DROPPED_NO_MATCH, 1);
+        if (search->mode == FIND_RANK)
+            find_again(s, search->notification, search->attempts);
+        else
+            meter_add(METER_DROPPED_NO_MATCH, 1);
         return;
     }
-    rank = take_turn(s, search->notification->filter_hash) % (ready ? ready : all);
-    for (i = 0; i < s->hub->count; i++) {
+    rank =
+        search->mode == FIND_RANK ? search->rank : take_turn(s, search->notification->filter_hash);
+    rank %= ready ? ready : all;
+    for (i = 0; i <= s->hub->count; i++) {
         uint32_t here = ready ? search->of[i].ready : search->of[i].all;
 
         if (rank < here) {
@@ -252,10 +329,18 @@ static void counted(struct shard *s, struct search *search, uint32_t from, struc
     mem_free(search);
 }
 
-static void find_one(struct shard *s, struct notification *n, uint32_t attempts)
+/* what: as in NOTE_FIND, the rank or the counts of the other nodes. */
+static void find_one(struct shard *s, struct notification *n, uint32_t attempts,
+                     enum find_mode mode, uint64_t what)
 {
     uint32_t i, count = s->hub->count;
-    struct search *search = mem_zero(sizeof(*search) + count * sizeof(search->of[0]));
+    struct search *search = mem_zero(sizeof(*search) + (count + 1) * sizeof(search->of[0]));
+
+    search->mode = mode;
+    if (mode == FIND_RANK)
+        search->rank = what;
+    else
+        search->of[count] = (struct counts){(uint32_t)(what >> 32), (uint32_t)what};
 
     search->name = ++s->last_name;
     search->notification = notification_ref(n);
@@ -275,25 +360,32 @@ static void find_one(struct shard *s, struct notification *n, uint32_t attempts)
     counted(s, search, s->number, count_here(s, &n->filter));
 }
 
-static void send_to_one(struct shard *s, const struct filter *f, struct frame *frame,
-                        uint64_t order_key)
+static enum err send_to_one(struct shard *s, const struct filter *f, struct frame *frame,
+                            uint64_t order_key)
 {
-    struct notification *n = notification_new(f, frame);
+    bool others = bus_has_peers(&s->hub->bus);
+    struct notification *n;
     struct shard *home;
 
+    if (others && bus_is_closed(&s->hub->bus))
+        return ERR_BUSY;
+    n = notification_new(f, frame);
     n->order_key = order_key;
     n->filter_hash = filter_hash(&s->hub->key, f);
     home = hub_home(s->hub, n->filter_hash);
-    if (home == s)
-        find_one(s, n, ATTEMPTS);
+    if (others) /* one of the nodes has this filter's turn */
+        bus_forward(s, n, FORWARD_FIND, ATTEMPTS);
+    else if (home == s)
+        find_one(s, n, ATTEMPTS, FIND_TURN, 0);
     else
         post_notification(s, home->number, NOTE_FIND, n);
     notification_unref(n);
+    return ERR_OK;
 }
 
 void fanout_on_find(struct shard *s, struct note *n)
 {
-    find_one(s, n->notification, n->a);
+    find_one(s, n->notification, n->a, (enum find_mode)n->b, n->name);
 }
 
 void fanout_on_count(struct shard *s, struct note *n)
@@ -319,31 +411,28 @@ void fanout_on_pick(struct shard *s, struct note *n)
 {
     struct notification *what = n->notification;
     struct client *c = pick_here(s, &what->filter, n->a, n->ready_only);
-    struct note *again;
 
-    if (c && client_push(c, what->frame, what->order_key) == ERR_OK)
-        return;
-    if (n->b == 0) {
-        meter_add(METER_DROPPED_NO_MATCH, 1);
-        return;
-    }
-    again = note_new(s, NOTE_FIND);
-    again->notification = notification_ref(what);
-    again->a = n->b - 1;
-    shard_post(s, hub_home(s->hub, what->filter_hash)->number, again, what->frame->len);
+    if (!c || client_push(c, what->frame, what->order_key))
+        find_again(s, what, n->b);
 }
 
 /* ---- the door ---- */
 
-void fanout_send(struct shard *s, const struct filter *f, struct frame *frame, uint64_t order_key)
+enum err fanout_send(struct shard *s, const struct filter *f, struct frame *frame,
+                     uint64_t order_key)
 {
+    enum err e;
+
     DCHECK(thread_at_home(s));
     if (filter_is_direct(f))
-        send_direct(s, f, frame, order_key);
+        e = send_direct(s, f, frame, order_key);
     else if (f->find_any)
-        send_to_one(s, f, frame, order_key);
+        e = send_to_one(s, f, frame, order_key);
     else
-        send_to_all(s, f, frame, order_key);
+        e = send_to_all(s, f, frame, order_key);
+    if (e)
+        meter_add(METER_REFUSED_CLUSTER, 1);
+    return e;
 }
 
 void fanout_forget_all(struct shard *s)

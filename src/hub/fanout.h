@@ -7,6 +7,7 @@
  */
 #pragma once
 #include <stdint.h>
+#include "base/err.h"
 #include "hub/note.h"
 #include "wire/identity.h"
 
@@ -15,8 +16,9 @@ struct shard;
 
 /* Sends frame to whom f means. Shares the frame, copies what it keeps of f. Receivers on this shard
    have it queued on return, those on others after POST. order_key: not 0 sticks to one socket of a
-   receiver's pool. */
-void fanout_send(struct shard *s, const struct filter *f, struct frame *frame, uint64_t order_key);
+   receiver's pool. ERR_BUSY: it needs another node, and the bus is away or full; nobody got it. */
+MUST_USE enum err fanout_send(struct shard *s, const struct filter *f, struct frame *frame,
+                              uint64_t order_key);
 
 /* NOTE_DELIVER, NOTE_FIND, NOTE_COUNT, NOTE_COUNTED, NOTE_PICK */
 void fanout_on_deliver(struct shard *s, struct note *n);

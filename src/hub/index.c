@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "hub/presence.h"
 #include "hub/value.h"
 
 enum { AHEAD = 8 }; /* clients asked from memory before their turn in a long walk */
@@ -29,6 +30,8 @@ static struct value *value_get(struct index *x, enum dimension d, struct bytes t
         return v;
     v = value_new(hash, text);
     map_add(&x->values[d], hash, v);
+    if (x->counts)
+        value_counts_add(x->counts, d, hash, 1);
     return v;
 }
 
@@ -41,6 +44,8 @@ static void value_leave(struct index *x, enum dimension d, struct client *c)
     if (v->count)
         return;
     map_remove(&x->values[d], v->hash, v);
+    if (x->counts)
+        value_counts_add(x->counts, d, v->hash, -1);
     value_free(v);
 }
 

@@ -20,6 +20,7 @@
 #include "hub/overlap.h"
 #include "wire/identity.h"
 
+struct value_counts;
 struct value; /* one distinct value of one dimension */
 
 struct client {
@@ -27,15 +28,23 @@ struct client {
     struct value *value[DIMENSIONS];
     struct list sessions; /* its open WebSockets, next to serve first */
     uint32_t session_count;
-    uint32_t deliveries; /* open acknowledged messages */
+    uint32_t deliveries : 31; /* open acknowledged messages */
+    bool elsewhere : 1;       /* in a cluster: it is connected to another node, later than here */
     /* private to index.c */
     uint32_t at[DIMENSIONS], at_all; /* places in the sets it is a member of */
     uint64_t skip;                   /* the select that excludes it */
 };
 
+/* Connected, and served by this node? */
+static inline bool client_is_here(const struct client *c)
+{
+    return c->session_count > 0 && !c->elsewhere;
+}
+
 struct index {
     /* private to index.c */
     const struct hash_key *key;
+    struct value_counts *counts; /* in a cluster: told of every value that comes and goes */
     struct map values[DIMENSIONS];
     struct map clients;
     struct vec all;

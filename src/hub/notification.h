@@ -18,7 +18,9 @@ struct notification {
     uint64_t filter_hash; /* of the normalised filter: its home and its findAny turn */
     /* of acknowledged ones */
     uint64_t ask;        /* name at the asker; 0: no outcome wanted */
-    uint32_t asker;      /* shard number */
+    uint32_t asker;      /* shard number, */
+    uint32_t peer;       /* of that node; 0: ours */
+    uint8_t hops;        /* how often it was passed on from node to node */
     int64_t wait_ms;     /* how long an acknowledge counts */
     char message_id[48]; /* internal id, zero-terminated */
 };

@@ -5,6 +5,7 @@
 #include "flow/frame.h"
 #include "flow/thread.h"
 #include "hub/index.h"
+#include "hub/presence.h"
 #include "hub/shard.h"
 
 struct session *session_new(struct shard *s, const struct identity *who, uint64_t hash)
@@ -20,7 +21,24 @@ struct session *session_new(struct shard *s, const struct identity *who, uint64_
     list_push_back(&c->sessions, &session->link);
     if (c->session_count++ == 0)
         meter_add(METER_CLIENTS, 1);
+    if (bus_is_on(&s->hub->bus) && (c->session_count == 1 || c->elsewhere))
+        presence_add(&s->presence, hash);
+    c->elsewhere = false;
     return session;
+}
+
+/* The last of a client's sessions has gone. */
+static void leave(struct shard *s, struct client *c)
+{
+    meter_add(METER_CLIENTS, -1);
+    if (!bus_is_on(&s->hub->bus))
+        return;
+    if (!c->elsewhere) {
+        presence_remove(&s->presence, c->hash);
+        bus_unregister(s, c->hash);
+        s->left[c->hash % sizeof(s->left)]++;
+    }
+    c->elsewhere = false;
 }
 
 void session_free(struct shard *s, struct session *session)
@@ -31,7 +49,7 @@ void session_free(struct shard *s, struct session *session)
     DCHECK(thread_at_home(s));
     list_remove(&session->link);
     if (--c->session_count == 0)
-        meter_add(METER_CLIENTS, -1);
+        leave(s, c);
     if (c->session_count == 0 && c->deliveries == 0)
         index_remove(&s->index, c);
     mem_free(session);

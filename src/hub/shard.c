@@ -34,34 +34,39 @@ bool hub_is_at(const struct hub *h, enum hub_step step)
 
 /* ---- notes ---- */
 
-struct note *note_new(const struct shard *s, enum note_kind kind)
+struct note *note_from(uint32_t from, enum note_kind kind)
 {
     struct note *n = mem_new(struct note);
 
     n->kind = kind;
-    n->from = s->number;
+    n->from = from;
     return n;
+}
+
+struct note *note_new(const struct shard *s, enum note_kind kind)
+{
+    return note_from(s->number, kind);
 }
 
 static bool has_notification(enum note_kind kind)
 {
     return kind == NOTE_DELIVER || kind == NOTE_ACKED || kind == NOTE_FIND || kind == NOTE_COUNT ||
-           kind == NOTE_PICK;
+           kind == NOTE_PICK || kind == NOTE_FORWARD;
 }
 
-static void note_free(struct hub *h, struct note *n)
+void note_free(struct hub *h, struct note *n)
 {
     if (has_notification(n->kind))
         notification_unref(n->notification);
-    else if (n->kind == NOTE_ADOPT && n->arrival)
+    else if ((n->kind == NOTE_ADOPT || n->kind == NOTE_REGISTER) && n->arrival)
         h->discard(n->arrival);
+    else if (n->kind == NOTE_MEMBERS)
+        members_unref(n->members);
     mem_free(n);
 }
 
-void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight)
+void outbox_add(struct outbox *o, struct note *n, size_t weight)
 {
-    struct outbox *o = &s->staged[to];
-
     n->link.next = NULL;
     if (o->last)
         o->last->next = &n->link;
@@ -69,6 +74,26 @@ void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight)
         o->first = &n->link;
     o->last = &n->link;
     o->weight += weight;
+}
+
+void outbox_hand_over(struct hub *h, struct outbox *all)
+{
+    uint32_t i;
+
+    for (i = 0; i <= h->count; i++) {
+        struct outbox *o = &all[i];
+
+        if (!o->first)
+            continue;
+        inbox_post(i < h->count ? &h->shards[i]->inbox : h->bus.inbox, o->first, o->last,
+                   o->weight);
+        *o = (struct outbox){0};
+    }
+}
+
+void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight)
+{
+    outbox_add(&s->staged[to], n, weight);
 }
 
 void hub_tell(struct hub *h, enum note_kind kind)
@@ -101,17 +126,9 @@ static void on_notes(void *owner, struct inbox_link *first)
 static void on_post(void *owner)
 {
     struct shard *s = owner;
-    uint32_t i;
 
     shed_look(s);
-    for (i = 0; i < s->hub->count; i++) {
-        struct outbox *o = &s->staged[i];
-
-        if (!o->first)
-            continue;
-        inbox_post(&s->hub->shards[i]->inbox, o->first, o->last, o->weight);
-        *o = (struct outbox){0};
-    }
+    outbox_hand_over(s->hub, s->staged);
 }
 
 static bool on_write(void *owner)
@@ -138,7 +155,7 @@ static bool is_pressed(void *owner)
         if (i != s->number &&
             inbox_weight(&s->hub->shards[i]->inbox) > s->hub->settings->inbox_bytes)
             return true;
-    return false;
+    return s->hub->bus.inbox && inbox_weight(s->hub->bus.inbox) > s->hub->settings->inbox_bytes;
 }
 
 /* ---- life ---- */
@@ -172,7 +189,7 @@ static enum err shard_open(struct shard *s)
     map_init(&s->searches);
     map_init(&s->turns);
     list_init(&s->turns_oldest);
-    s->staged = mem_zero(s->hub->settings->shards * sizeof(*s->staged));
+    s->staged = mem_zero((s->hub->settings->shards + 1) * sizeof(*s->staged));
     return ERR_OK;
 }
 
@@ -204,6 +221,8 @@ static void shard_close(struct shard *s)
     repeats_fini(&s->repeats);
     index_close(s);
     vec_fini(&s->matches);
+    presence_close(&s->presence);
+    members_unref(s->members);
     loop_close(&s->loop);
     inbox_close(&s->inbox);
     mem_free(s->staged);
@@ -241,18 +260,36 @@ enum err hub_open(struct hub *h, const struct settings *settings)
     return e;
 }
 
+void hub_join(struct hub *h, struct inbox *cluster, const struct hash_key *key)
+{
+    uint32_t i;
+
+    h->key = *key;
+    h->bus.inbox = cluster;
+    h->bus.values = mem_new(struct value_counts);
+    atomic_store(&h->bus.away, true);
+    for (i = 0; i < h->count; i++) {
+        /* A little more than its share, because chance shares. */
+        presence_open(&h->shards[i]->presence,
+                      h->settings->sockets / h->count + h->settings->sockets / 8 + 64);
+        h->shards[i]->index.counts = h->bus.values;
+    }
+}
+
 void hub_close(struct hub *h)
 {
     uint32_t i, j;
 
     for (i = 0; i < h->count; i++) {
         free_chain(h, inbox_take(&h->shards[i]->inbox));
-        for (j = 0; j < h->count; j++)
+        for (j = 0; j <= h->count; j++)
             free_chain(h, h->shards[i]->staged[j].first);
     }
     for (i = 0; i < h->count; i++)
         shard_close(h->shards[i]);
     mem_free(h->shards);
+    mem_free(h->bus.values);
+    h->bus.values = NULL;
     h->shards = NULL;
     h->count = 0;
 }

@@ -16,9 +16,11 @@
 #include "base/vec.h"
 #include "flow/inbox.h"
 #include "flow/loop.h"
+#include "hub/bus.h"
 #include "hub/gate.h"
 #include "hub/index.h"
 #include "hub/note.h"
+#include "hub/presence.h"
 #include "hub/repeats.h"
 #include "hub/settings.h"
 #include "hub/shed.h"
@@ -37,6 +39,12 @@ struct drain_sum {
     _Atomic int64_t dropped_bytes; /* that were queued for those */
 };
 
+/* Notes for one thread, to be handed over in POST. */
+struct outbox {
+    struct inbox_link *first, *last;
+    size_t weight;
+};
+
 struct hub {
     _Atomic(const struct settings *) settings; /* the newest; good until the end of the turn */
     struct shard **shards;
@@ -48,6 +56,7 @@ struct hub {
     bool (*on_late)(void *shard, uint64_t tag, uint32_t events);  /* LATE: listeners, too */
     void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
     _Atomic bool ready, draining;       /* for health */
+    struct bus bus;                     /* to the other nodes of a cluster */
     struct drain_sum drain;
     struct tls_context *tls;   /* the newest; borrowed, read at NOTE_RELOAD; null: all is plain */
     _Atomic uint32_t reloaded; /* shards that have the newest settings; app/reload.c */
@@ -62,6 +71,10 @@ struct shard {
     struct net net;
     struct inbox inbox;
     struct index index;
+    struct presence presence; /* in a cluster */
+    struct members *members;  /* in a cluster: a count of the newest; null: none known */
+    uint32_t evicted;         /* in a cluster: how far NOTE_EVICT has got among the sockets */
+    uint8_t left[256];        /* in a cluster: clients that left so far, by their hash */
     struct repeats repeats;
     struct shed shed;
     struct rand rand;
@@ -75,15 +88,16 @@ struct shard {
     struct vec matches;     /* scratch of fanout */
     void *api;              /* the api room's part: parser, arena, listeners */
     struct drain *drain;    /* app/drain.c: the end under way, nobody is let in; or null */
-    struct outbox {
-        struct inbox_link *first, *last;
-        size_t weight;
-    } * staged; /* one per shard */
+    struct outbox *staged;  /* one per shard, and one for the cluster thread */
 };
 
 /* ERR_FULL, ERR_IO: the system refused a descriptor. */
 MUST_USE enum err hub_open(struct hub *h, const struct settings *settings);
 void hub_close(struct hub *h);
+
+/* Before the threads run: this process is a node of a cluster, whose thread reads that inbox; key:
+   of identity hashes, the same on every node. Until the thread says otherwise the bus is away. */
+void hub_join(struct hub *h, struct inbox *cluster, const struct hash_key *key);
 
 /* The shard where everything of this identity lives. */
 struct shard *hub_home(struct hub *h, uint64_t identity_hash);
@@ -102,10 +116,19 @@ static inline int64_t shard_now(const struct shard *s)
     return s->loop.now_ms;
 }
 
-/* A zeroed note of that kind, from this shard. */
+/* A zeroed note of that kind, from this shard, or by the number of whoever it is from. */
 struct note *note_new(const struct shard *s, enum note_kind kind);
+struct note *note_from(uint32_t from, enum note_kind kind);
 
-/* Stages n for shard `to`, which may be this one; taken. Handed over in POST. */
+/* Also what it holds. */
+void note_free(struct hub *h, struct note *n);
+
+/* Staging and handing over, for whoever has an outbox for each shard and for the cluster thread. */
+void outbox_add(struct outbox *o, struct note *n, size_t weight);
+void outbox_hand_over(struct hub *h, struct outbox *all);
+
+/* Stages n for shard `to`, which may be this one, or the cluster thread (hub->count); taken. Handed
+ * over in POST. */
 void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight);
 
 /* From main, at any time: a bare note of that kind to every shard. */

@@ -315,7 +315,7 @@ enum err body_read_acked(const struct body_reader *r, struct json_value v, struc
 }
 
 static enum err read_envelope(const struct body_reader *r, int64_t index, struct json_value v,
-                              struct envelope *out)
+                              struct envelope_body *out)
 {
     static const char *const names[] = {"client", "message"};
     struct place self = {"envelopes", index, ""}, client = {"envelopes", index, ".client"};
@@ -337,7 +337,7 @@ enum err body_read_envelopes(const struct body_reader *r, struct json_value v,
     static const char *const names[] = {"envelopes"};
     struct json_value list, entry;
     struct json_items it;
-    struct envelope *to;
+    struct envelope_body *to;
     size_t count;
     enum err e = need_body(r, v);
 

@@ -50,13 +50,13 @@ struct acked_body { /* /send-notification-with-acknowledge, SEND_MESSAGE_WITH_AC
     bool preserve_order;
 };
 
-struct envelope {
+struct envelope_body {
     struct identity client;
     struct bytes message;
 };
 
 struct envelopes_body { /* SEND_ENVELOPES */
-    const struct envelope *at;
+    const struct envelope_body *at;
     size_t count;
 };
 
