@@ -162,7 +162,7 @@ static const char *missing(const struct config_key *key, const struct property *
 {
     if (p->shape == PROPERTY_SECTION)
         return "a section";
-    if (p->shape == PROPERTY_LIST && key->type != CONFIG_ORIGINS && key->type != CONFIG_WORDS)
+    if (p->shape == PROPERTY_LIST && !config_type_is_list(key->type))
         return "a list";
     if ((!p->text || !*p->text) && !may_be_empty(key))
         return "nothing";
@@ -223,13 +223,19 @@ static void make_secret(struct config *c)
                "tokens end with this process (make one by `openssl rand -hex 32`)"));
 }
 
+/* Accepted, but nothing asks for it? */
+static bool is_idle(const struct config_key *key, const struct settings *s)
+{
+    return key->is_ignored || (config_key_is_for_clusters(key) && !cluster_is_on(&s->cluster));
+}
+
 static void note_ignored(struct loader *l)
 {
     struct buf text = {0};
     int i;
 
     for (i = 0; i < config_key_count; i++)
-        if (config_keys[i].is_ignored && l->chosen[i])
+        if (l->chosen[i] && is_idle(&config_keys[i], &l->config->settings))
             buf_printf(&text, "%s%s",
                        text.len ? ", " : "accepted without meaning here: ", config_keys[i].name);
     if (text.len)
@@ -237,14 +243,31 @@ static void note_ignored(struct loader *l)
     buf_fini(&text);
 }
 
-static void note_deploy_mode(struct loader *l)
+/* What a server of a cluster can live without, at a price. */
+static void note_cluster(struct loader *l)
 {
-    const struct property *p = l->chosen[config_key_find("pushca.pusher.deploy-mode")];
-
-    if (p && p->text && strcasecmp(p->text, "cluster") == 0)
+    if (!cluster_is_on(&l->config->settings.cluster))
+        return;
+    if (!l->chosen[config_key_find("pushca.pusher.instance-id")])
         note(l->config,
-             BYTES("pushca.pusher.deploy-mode is cluster: this build runs standalone only, other "
-                   "servers are neither looked for nor told anything"));
+             BYTES("pushca.pusher.instance-id is not given: to the other servers of the cluster "
+                   "this one is a new one after every restart"));
+    if (!l->config->settings.cluster.cluster_url)
+        note(l->config,
+             BYTES("pushca.pusher.internal-cluster-url is not given: when another server hears "
+                   "nothing it cannot ask this one whether it alone is deaf"));
+}
+
+/* Every server must know the tokens of all. */
+static void check_secret(struct loader *l)
+{
+    const struct config *c = l->config;
+    int key = config_key_find("pushca.coordinator.secret-key");
+
+    if (cluster_is_on(&c->settings.cluster) && !c->secret && !l->chosen[key])
+        complain(l, "default", config_keys[key].name,
+                 "expected the one secret of all servers with pushca.pusher.deploy-mode: cluster "
+                 "(environment PUSHCA_COORDINATOR_SECRET_KEY): make one by `openssl rand -hex 32`");
 }
 
 static void finish(struct loader *l)
@@ -255,11 +278,12 @@ static void finish(struct loader *l)
 
     config_defaults_fill(&c->settings, &machine, &c->arena);
     config_relations_check(&c->settings, contradict, l);
+    check_secret(l);
     if (l->wrong)
         return;
     if (!c->secret)
         make_secret(c);
-    note_deploy_mode(l);
+    note_cluster(l);
     note_ignored(l);
     note_strange(l);
     config_doubts_check(&c->settings, &machine, doubt, l);
@@ -317,6 +341,16 @@ static void inherit_secret(struct config *c, const struct config *before)
     c->settings.key_is_random = before->settings.key_is_random;
 }
 
+/* It lies in the arena, once: only the value that won was stored. */
+static void wipe_password(struct config *c, const struct config_key *key)
+{
+    char *text = NULL;
+
+    memcpy(&text, (char *)&c->settings + key->offset, sizeof(text));
+    if (text)
+        explicit_bzero(text, strlen(text));
+}
+
 void config_inherit(struct config *c, const struct config *before, config_change *on_change,
                     void *context)
 {
@@ -330,6 +364,8 @@ void config_inherit(struct config *c, const struct config *before, config_change
             continue;
         if (c->given[i] || before->given[i] || !needs_restart)
             on_change(context, key->name, needs_restart);
+        if (needs_restart && key->type == CONFIG_PASSWORD)
+            wipe_password(c, key);
         if (needs_restart && key->type == CONFIG_SECRET)
             inherit_secret(c, before);
         else if (needs_restart)
@@ -337,30 +373,17 @@ void config_inherit(struct config *c, const struct config *before, config_change
     }
 }
 
-/* They lie in the arena, once each: only the value that won was stored. */
-static void wipe_passwords(struct config *c)
-{
-    int i;
-
-    for (i = 0; i < config_key_count; i++) {
-        char *text = NULL;
-
-        if (config_keys[i].type != CONFIG_PASSWORD)
-            continue;
-        memcpy(&text, (char *)&c->settings + config_keys[i].offset, sizeof(text));
-        if (text)
-            explicit_bzero(text, strlen(text));
-    }
-}
-
 void config_free(struct config *c)
 {
     uint32_t i;
+    int key;
 
     if (!c)
         return;
     config_wipe(c->secret, c->settings.key.secret.len);
-    wipe_passwords(c);
+    for (key = 0; key < config_key_count; key++)
+        if (config_keys[key].type == CONFIG_PASSWORD)
+            wipe_password(c, &config_keys[key]);
     for (i = 0; i < c->notes.len; i++)
         mem_free(c->notes.at[i]);
     vec_fini(&c->notes);

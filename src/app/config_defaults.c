@@ -90,9 +90,56 @@ static void check_tls(const struct tls_settings *t, config_complain *complain, v
                  "expected server.ssl.trust-certificate or server.ssl.trust-store beside it");
 }
 
+static void check_redis(const struct redis_settings *r, config_complain *complain, void *context)
+{
+    if (r->sentinel_master && !r->sentinels)
+        complain(context, "pushca.storage.redis.sentinel.master",
+                 "expected pushca.storage.redis.sentinel.nodes beside it");
+    if (r->sentinels && !r->sentinel_master)
+        complain(context, "pushca.storage.redis.sentinel.nodes",
+                 "expected pushca.storage.redis.sentinel.master beside it");
+    if (r->nodes && (r->sentinel_master || r->sentinels))
+        complain(context, "pushca.storage.redis.cluster.nodes",
+                 "expected either it or pushca.storage.redis.sentinel.*, not both");
+    if (r->nodes && r->database)
+        complain(context, "pushca.storage.redis.database",
+                 "expected 0 beside pushca.storage.redis.cluster.nodes: a Redis Cluster has only "
+                 "that");
+}
+
+static void check_access(const struct redis_settings *r, config_complain *complain, void *context)
+{
+    if (r->username && !r->password)
+        complain(context, "pushca.storage.redis.username",
+                 "expected pushca.storage.redis.password beside it");
+    if (r->sentinel_username && !r->sentinel_password)
+        complain(context, "pushca.storage.redis.sentinel.username",
+                 "expected pushca.storage.redis.sentinel.password beside it");
+    if (r->tls_key && !r->tls_certificate)
+        complain(context, "pushca.storage.redis.ssl.certificate-private-key",
+                 "expected pushca.storage.redis.ssl.certificate beside it");
+}
+
+/* Standalone nobody reads any of it. */
+static void check_cluster(const struct cluster_settings *c, config_complain *complain,
+                          void *context)
+{
+    if (!cluster_is_on(c))
+        return;
+    check_redis(&c->redis, complain, context);
+    check_access(&c->redis, complain, context);
+    if (c->lease_ms < 2 * c->beat_ms)
+        complain(context, "pushca.cluster.lease-ms",
+                 "expected at least twice pushca.cluster.beat-ms");
+    if (c->echo_ms < 2 * c->beat_ms)
+        complain(context, "pushca.cluster.echo-ms",
+                 "expected at least twice pushca.cluster.beat-ms");
+}
+
 void config_relations_check(const struct settings *s, config_complain *complain, void *context)
 {
     check_tls(&s->tls, complain, context);
+    check_cluster(&s->cluster, complain, context);
     if (s->net.soft_queue_bytes > s->net.queue_bytes)
         complain(context, "pushca.limits.soft-queue-bytes",
                  "expected no more than pushca.limits.queue-bytes");
@@ -131,6 +178,10 @@ void config_doubts_check(const struct settings *s, const struct config_machine *
                     (long long)s->memory_bytes, (long long)m->memory_bytes);
         doubt(context, p.text);
     }
+    if (cluster_is_on(&s->cluster) && !redis_has_tls(&s->cluster.redis) &&
+        (s->cluster.redis.tls_ca || s->cluster.redis.tls_certificate))
+        doubt(context, "pushca.storage.redis.ssl.enabled is false: the certificates beside it are "
+                       "not used, and all goes to Redis in plain");
     if (line_is_short(s))
         doubt(context, "pushca.limits.request-line-bytes is too short for the connection token of "
                        "a client whose dimensions are all pushca.limits.dimension-bytes long");

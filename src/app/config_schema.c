@@ -133,10 +133,12 @@ void config_key_expected(const struct config_key *key, struct buf *out)
         [CONFIG_SECONDS] = "seconds (or 90s, 30m, 1h)",
         [CONFIG_SIZE] = "bytes (or 64KB, 1MB, 8MiB)",
         [CONFIG_CHOICE] = "",
+        [CONFIG_ONE_OF] = "",
         [CONFIG_ADDRESS] = "an IPv4 or IPv6 address such as 127.0.0.1",
         [CONFIG_WS_URL] = "ws://host:port/ or wss://host:port/",
         [CONFIG_HTTP_URL] = "http://host:port or https://host:port",
         [CONFIG_ORIGINS] = "a list of origins such as https://example.com, or *",
+        [CONFIG_NODES] = "a list of hosts and ports such as redis1:6379",
         [CONFIG_ID] = "",
         [CONFIG_SECRET] = "a text",
         [CONFIG_PASSWORD] = "a text",
@@ -146,7 +148,7 @@ void config_key_expected(const struct config_key *key, struct buf *out)
     };
 
     buf_add(out, bytes_text(texts[key->type]));
-    if (key->type == CONFIG_CHOICE)
+    if (key->choices)
         expect_choice(key->choices, out);
     else if (key->type == CONFIG_ID)
         buf_printf(out, "%lld to %lld letters, digits or '-'", (long long)key->min,
@@ -162,6 +164,27 @@ bool config_key_default_is_computed(const struct config_key *key)
     return !key->fallback || key->fallback[0] == '(';
 }
 
+bool config_key_is_for_clusters(const struct config_key *key)
+{
+    static const char *const beginnings[] = {
+        "pushca.cluster.",
+        "pushca.storage.redis.",
+        "pushca.coordinator.cache.",
+        "pushca.pusher.internal-cluster-url",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+        if (strncmp(beginnings[i], key->name, strlen(beginnings[i])) == 0)
+            return !key->is_ignored;
+    return false;
+}
+
+bool config_type_is_list(enum config_type type)
+{
+    return type == CONFIG_ORIGINS || type == CONFIG_NODES || type == CONFIG_WORDS;
+}
+
 bool config_key_needs_restart(const struct config_key *key)
 {
     static const char *const names[] = {
@@ -173,9 +196,12 @@ bool config_key_needs_restart(const struct config_key *key)
         "pushca.pusher.shards",
         "server.ssl.enabled",
         "pushca.pusher.ssl.enabled",
+        "pushca.pusher.deploy-mode",
     };
     size_t i;
 
+    if (config_key_is_for_clusters(key))
+        return true;
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(names[i], key->name) == 0)
             return true;

@@ -18,10 +18,12 @@ enum config_type {
     CONFIG_SECONDS, /* seconds: 1800, 1800s, 30m, 1h */
     CONFIG_SIZE,    /* bytes: 65536, 64KB, 8MiB; KB is 1024 */
     CONFIG_CHOICE,  /* stored as the number of the word in choices */
+    CONFIG_ONE_OF,  /* stored as that word, in the letters of choices */
     CONFIG_ADDRESS, /* IPv4 or IPv6 literal */
     CONFIG_WS_URL,  /* stored with a '/' at its end */
     CONFIG_HTTP_URL,
     CONFIG_ORIGINS, /* list */
+    CONFIG_NODES,   /* list of host:port */
     CONFIG_ID,
     CONFIG_SECRET,
     CONFIG_PASSWORD, /* a text that is never shown, and wiped in the end */
@@ -40,7 +42,7 @@ struct config_key {
     const char *fallback; /* as it would be written; in parentheses: computed; null: none */
     const char *meaning;
     size_t offset, width; /* in struct settings; width 0: stored nowhere */
-    const char *choices;  /* of CONFIG_CHOICE: words between '|' */
+    const char *choices;  /* of CONFIG_CHOICE and CONFIG_ONE_OF: words between '|' */
     bool is_ignored;      /* accepted, checked, and said once to have no meaning */
 };
 
@@ -70,6 +72,12 @@ void config_key_expected(const struct config_key *key, struct buf *out);
 
 /* Is read at start only, so that SIGHUP does not change it. */
 bool config_key_needs_restart(const struct config_key *key);
+
+/* Has a meaning only in `pushca.pusher.deploy-mode: cluster`. */
+bool config_key_is_for_clusters(const struct config_key *key);
+
+/* May it be written as a list? */
+bool config_type_is_list(enum config_type type);
 
 bool config_key_default_is_computed(const struct config_key *key);
 

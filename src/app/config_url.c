@@ -129,3 +129,32 @@ enum err config_origin_check(struct bytes origin, struct problem *why)
         return problem_set(why, ERR_BAD, "has an entry with a '/' after its host");
     return check_authority(authority, why);
 }
+
+static bool node_name_is_good(struct bytes host)
+{
+    size_t i;
+
+    if (host.len == 0 || host.len > HOST_MAX)
+        return false;
+    for (i = 0; i < host.len; i++)
+        if (!isalnum((unsigned char)host.at[i]) && !strchr("-._", host.at[i]))
+            return false;
+    return true;
+}
+
+enum err config_node_check(struct bytes node, struct problem *why)
+{
+    struct bytes host, port, rest;
+    bool is_good;
+
+    if (bytes_starts(node, BYTES("["))) {
+        is_good = bytes_cut(node, BYTES("]:"), &host, &rest) &&
+                  literal_is_good(bytes_of(host.at + 1, host.len - 1));
+        port = rest;
+    } else {
+        is_good = bytes_cut(node, BYTES(":"), &host, &port) && node_name_is_good(host);
+    }
+    if (!is_good || !port_is_good(port))
+        return problem_set(why, ERR_BAD, "has an entry that is not host:port");
+    return ERR_OK;
+}

@@ -14,3 +14,6 @@ MUST_USE enum err config_url_check(struct bytes url, const char *scheme, const c
 
 /* scheme://host[:port], as browsers write it, or null. */
 MUST_USE enum err config_origin_check(struct bytes origin, struct problem *why);
+
+/* host:port or [IPv6]:port; a name in a private network may have '_'. Errors as above. */
+MUST_USE enum err config_node_check(struct bytes node, struct problem *why);

@@ -7,7 +7,7 @@
 #include "app/config_url.h"
 #include "base/mem.h"
 
-enum { ORIGINS_MAX = 1000 };
+enum { ORIGINS_MAX = 1000, NODES_MAX = 100 };
 
 struct unit {
     const char *suffix;
@@ -106,20 +106,30 @@ static enum err take_number(const struct config_key *key, const char *text,
     return ERR_OK;
 }
 
-static enum err take_choice(const struct config_key *key, const char *text,
-                            const struct config_target *target, struct problem *why)
+/* Which word of the choices text is; -1: none. */
+static int64_t find_choice(const struct config_key *key, const char *text, struct bytes *word)
 {
-    struct bytes rest = bytes_text(key->choices), word;
+    struct bytes rest = bytes_text(key->choices);
     int64_t number;
 
     for (number = 0; rest.len; number++) {
-        bytes_cut(rest, BYTES("|"), &word, &rest);
-        if (bytes_equal_nocase(word, bytes_text(text))) {
-            store_number(key, number, target->settings);
-            return ERR_OK;
-        }
+        bytes_cut(rest, BYTES("|"), word, &rest);
+        if (bytes_equal_nocase(*word, bytes_text(text)))
+            return number;
     }
-    return unexpected(key, text, why);
+    return -1;
+}
+
+static enum err take_choice(const struct config_key *key, const char *text,
+                            const struct config_target *target, struct problem *why)
+{
+    struct bytes word;
+    int64_t number = find_choice(key, text, &word);
+
+    if (number < 0)
+        return unexpected(key, text, why);
+    store_number(key, number, target->settings);
+    return ERR_OK;
 }
 
 static char *copy_text(struct bytes text, struct bytes more, struct arena *arena)
@@ -142,6 +152,19 @@ static void store_text(const struct config_key *key, const char *text, const cha
         return;
     copy = copy_text(bytes_text(text), bytes_text(more), target->arena);
     memcpy((char *)target->settings + key->offset, &copy, sizeof(copy));
+}
+
+static enum err take_one_of(const struct config_key *key, const char *text,
+                            const struct config_target *target, struct problem *why)
+{
+    struct bytes word;
+    char *copy;
+
+    if (find_choice(key, text, &word) < 0)
+        return unexpected(key, text, why);
+    copy = copy_text(word, BYTES(""), target->arena);
+    memcpy((char *)target->settings + key->offset, &copy, sizeof(copy));
+    return ERR_OK;
 }
 
 static enum err take_address(const struct config_key *key, const char *text,
@@ -171,21 +194,29 @@ static enum err take_url(const struct config_key *key, const char *text,
     return ERR_OK;
 }
 
-/* One origin off the front of *rest; false: none is left. */
-static bool next_origin(struct bytes *rest, struct bytes *origin)
+/* One entry off the front of *rest; false: none is left. */
+static bool next_entry(struct bytes *rest, struct bytes *entry)
 {
     if (!rest->at)
         return false;
-    if (!bytes_cut(*rest, BYTES(","), origin, rest))
+    if (!bytes_cut(*rest, BYTES(","), entry, rest))
         rest->at = NULL;
-    *origin = bytes_trim(*origin);
+    *entry = bytes_trim(*entry);
     return true;
 }
 
-static enum err take_origins(const struct config_key *key, const char *text,
-                             const struct config_target *target, struct problem *why)
+/* How each entry of a list is checked. */
+struct list_rule {
+    enum err (*check)(struct bytes entry, struct problem *why);
+    size_t most;
+};
+
+/* Stores a list of texts that ends with a null. */
+static enum err take_list(const struct config_key *key, const char *text,
+                          const struct config_target *target, const struct list_rule *rule,
+                          struct problem *why)
 {
-    struct bytes rest = bytes_text(text), origin;
+    struct bytes rest = bytes_text(text), entry;
     struct problem wrong, found;
     const char **list;
     size_t n = 0, most = 1;
@@ -193,22 +224,38 @@ static enum err take_origins(const struct config_key *key, const char *text,
 
     for (p = text; *p; p++)
         most += *p == ',';
-    if (most > ORIGINS_MAX)
-        return problem_set(why, ERR_BAD, "has more than %d entries", ORIGINS_MAX);
-    target->settings->origins = NULL;
-    if (strcmp(text, "*") == 0)
-        return ERR_OK;
+    if (most > rule->most)
+        return problem_set(why, ERR_BAD, "has more than %zu entries", rule->most);
     list = arena_alloc(target->arena, (most + 1) * sizeof(*list));
-    while (next_origin(&rest, &origin)) {
-        if (config_origin_check(origin, &wrong)) {
+    while (next_entry(&rest, &entry)) {
+        if (rule->check(entry, &wrong)) {
             unexpected(key, text, &found);
             return problem_set(why, ERR_BAD, "%s: it %s", found.text, wrong.text);
         }
-        list[n++] = copy_text(origin, BYTES(""), target->arena);
+        list[n++] = copy_text(entry, BYTES(""), target->arena);
     }
     list[n] = NULL;
-    target->settings->origins = list;
+    memcpy((char *)target->settings + key->offset, &list, sizeof(list));
     return ERR_OK;
+}
+
+static enum err take_origins(const struct config_key *key, const char *text,
+                             const struct config_target *target, struct problem *why)
+{
+    static const struct list_rule rule = {config_origin_check, ORIGINS_MAX};
+
+    target->settings->origins = NULL;
+    if (strcmp(text, "*") == 0)
+        return ERR_OK;
+    return take_list(key, text, target, &rule, why);
+}
+
+static enum err take_nodes(const struct config_key *key, const char *text,
+                           const struct config_target *target, struct problem *why)
+{
+    static const struct list_rule rule = {config_node_check, NODES_MAX};
+
+    return take_list(key, text, target, &rule, why);
 }
 
 static enum err take_id(const struct config_key *key, const char *text,
@@ -285,9 +332,10 @@ enum err config_value_read(const struct config_key *key, const char *text,
     static taker *const takers[] = {
         [CONFIG_INTEGER] = take_number,  [CONFIG_MS] = take_number,
         [CONFIG_SECONDS] = take_number,  [CONFIG_SIZE] = take_number,
-        [CONFIG_CHOICE] = take_choice,   [CONFIG_ADDRESS] = take_address,
-        [CONFIG_WS_URL] = take_url,      [CONFIG_HTTP_URL] = take_url,
-        [CONFIG_ORIGINS] = take_origins, [CONFIG_ID] = take_id,
+        [CONFIG_CHOICE] = take_choice,   [CONFIG_ONE_OF] = take_one_of,
+        [CONFIG_ADDRESS] = take_address, [CONFIG_WS_URL] = take_url,
+        [CONFIG_HTTP_URL] = take_url,    [CONFIG_ORIGINS] = take_origins,
+        [CONFIG_NODES] = take_nodes,     [CONFIG_ID] = take_id,
         [CONFIG_SECRET] = take_secret,   [CONFIG_PASSWORD] = take_text,
         [CONFIG_WORDS] = take_text,      [CONFIG_TEXT] = take_text,
     };

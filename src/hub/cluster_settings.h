@@ -1,12 +1,14 @@
 /*
  * cluster_settings - what the operator chose for a cluster: part of settings, read only.
  *
- * Keys:    each member's comment names its configuration key.
+ * Owner:   the settings snapshot of the process; texts may be null: not given.      Thread: any.
+ * Keys:    each member's comment names its configuration key; all need a restart.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct redis_settings {
     const char *host; /* pushca.storage.redis.host, default 127.0.0.1 */
@@ -23,7 +25,8 @@ struct redis_settings {
     const char *tls_enabled;  /* pushca.storage.redis.ssl.enabled: false or true */
     const char *tls_ca; /* pushca.storage.redis.ssl.trust-certificate, PEM; null: the system's */
     const char *tls_certificate; /* pushca.storage.redis.ssl.certificate, PEM; null: none */
-    const char *tls_key;         /* pushca.storage.redis.ssl.certificate-private-key, PEM */
+    const char *tls_key;         /* pushca.storage.redis.ssl.certificate-private-key, PEM; null: in
+                                    the same file */
     const char *tls_verify;      /* pushca.storage.redis.ssl.verify: full, or ca (any host name) */
     int64_t connect_ms;          /* pushca.storage.redis.connect-timeout-ms, default 2000 */
     int64_t answer_ms;           /* pushca.storage.redis.timeout-ms, default 2000: a link silent
@@ -45,3 +48,13 @@ struct cluster_settings {
     int64_t cache_ms;      /* pushca.coordinator.cache.search.ttl-ms, default 5000; 0: no cache */
     uint32_t cache_entries; /* pushca.cluster.cache-entries, default 262144 */
 };
+
+static inline bool cluster_is_on(const struct cluster_settings *c)
+{
+    return c->deploy_mode && strcmp(c->deploy_mode, "cluster") == 0;
+}
+
+static inline bool redis_has_tls(const struct redis_settings *r)
+{
+    return r->tls_enabled && strcmp(r->tls_enabled, "true") == 0;
+}

@@ -93,8 +93,10 @@ def test_the_sample_file_loads_without_its_placeholders(write, name, prefix):
     answer = check(env={name: prefix + path})
     assert answer.returncode == 0
     notes = answer.stderr.splitlines()
-    assert len(notes) == 2 and "standalone only" in notes[0]
-    assert notes[1] == ("note: accepted without meaning here: pushca.license-key, server.tomcat.threads.max, "
+    assert len(notes) == 3
+    assert notes[0].startswith("note: pushca.pusher.instance-id is not given")
+    assert notes[1].startswith("note: pushca.pusher.internal-cluster-url is not given")
+    assert notes[2] == ("note: accepted without meaning here: pushca.license-key, server.tomcat.threads.max, "
                         "server.tomcat.threads.min-spare, management.*, springdoc.*")
 
 
@@ -107,7 +109,55 @@ def test_the_docker_environment_of_the_base_specification_loads(write):
         "PUSHCA_INTERNAL_CLUSTER_URL": "http://pusher1:8080",
         "PUSHCA_EXTERNAL_ADVERTISED_URL": "ws://82.147.191.51:35085/", "spring.config.location": path})
     assert (answer.returncode, answer.stdout) == (0, "configuration ok\n")
-    assert len(answer.stderr.splitlines()) == 2
+    notes = answer.stderr.splitlines()
+    assert len(notes) == 2
+    assert notes[0].startswith("note: pushca.pusher.instance-id is not given")
+    assert notes[1].startswith("note: accepted without meaning here: pushca.license-key, server.tomcat")
+
+
+# -- the cluster ------------------------------------------------------------------------------------------
+
+CLUSTER = ["--set", "pushca.pusher.deploy-mode=cluster"]
+
+
+def test_a_cluster_needs_the_secret():
+    answer = check(*CLUSTER)
+    refused(answer, "default: pushca.coordinator.secret-key: expected the one secret of all servers with "
+                    "pushca.pusher.deploy-mode: cluster (environment PUSHCA_COORDINATOR_SECRET_KEY): make one by "
+                    "`openssl rand -hex 32`")
+    assert run(*CLUSTER).returncode == 1
+    assert check(*CLUSTER, env={"PUSHCA_COORDINATOR_SECRET_KEY": SECRET}).returncode == 0
+
+
+@pytest.mark.parametrize("sets, key", [
+    (["sentinel.master=m"], "sentinel.master"),
+    (["sentinel.master=m", "sentinel.nodes=s:1", "cluster.nodes=r:1"], "cluster.nodes"),
+    (["cluster.nodes=r:1", "database=1"], "database"),
+    (["cluster.nodes=r1"], "cluster.nodes"),
+])
+def test_redis_is_told_in_one_way(sets, key):
+    answer = check(*CLUSTER, *[word for text in sets for word in ("--set", f"pushca.storage.redis.{text}")],
+                   env={"PUSHCA_COORDINATOR_SECRET_KEY": SECRET})
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[1].startswith(f"--set: pushca.storage.redis.{key}: expected ")
+
+
+def test_the_keys_of_a_cluster_in_yaml(write):
+    path = write(f"""
+pushca:
+  coordinator: {{secret-key: {SECRET}, cache.search.ttl-ms: 1s}}
+  pusher: {{deploy-mode: cluster, instance-id: one, internal-cluster-url: "http://one:8080"}}
+  cluster: {{lease-ms: 5s, beat-ms: 1s, window-bytes: 64MB}}
+  storage:
+    redis:
+      password: hush-hush
+      sentinel:
+        master: mymaster
+        nodes: [s1:26379, "s2:26379", "[::1]:26379"]
+      ssl: {{enabled: true, trust-certificate: /etc/ca.pem, verify: ca}}
+""")
+    answer = check("--config", path)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "configuration ok\n", "")
 
 
 # -- what is wrong is told with file and line ---------------------------------------------------------------

@@ -97,6 +97,34 @@ TEXT(tls_ciphers, tls.ciphers)
 
 enum { MACHINE = -1, DAY = 86400000, SOCKETS = 1048576, MILLION = 1000000 };
 
+NUMBER(redis_port, s->cluster.redis.port)
+NUMBER(redis_database, s->cluster.redis.database)
+NUMBER(redis_connect_ms, s->cluster.redis.connect_ms)
+NUMBER(redis_answer_ms, s->cluster.redis.answer_ms)
+NUMBER(lease_ms, s->cluster.lease_ms)
+NUMBER(beat_ms, s->cluster.beat_ms)
+NUMBER(echo_ms, s->cluster.echo_ms)
+NUMBER(deaf_grace_ms, s->cluster.deaf_grace_ms)
+NUMBER(register_ms, s->cluster.register_ms)
+NUMBER(window_bytes, s->cluster.window_bytes)
+NUMBER(waiting_bytes, s->cluster.waiting_bytes)
+NUMBER(cache_ms, s->cluster.cache_ms)
+NUMBER(cache_entries, s->cluster.cache_entries)
+TEXT(deploy_mode, cluster.deploy_mode)
+TEXT(cluster_url, cluster.cluster_url)
+TEXT(cluster_prefix, cluster.prefix)
+TEXT(redis_host, cluster.redis.host)
+TEXT(redis_username, cluster.redis.username)
+TEXT(redis_password, cluster.redis.password)
+TEXT(sentinel_master, cluster.redis.sentinel_master)
+TEXT(sentinel_username, cluster.redis.sentinel_username)
+TEXT(sentinel_password, cluster.redis.sentinel_password)
+TEXT(redis_tls_enabled, cluster.redis.tls_enabled)
+TEXT(redis_tls_ca, cluster.redis.tls_ca)
+TEXT(redis_tls_certificate, cluster.redis.tls_certificate)
+TEXT(redis_tls_key, cluster.redis.tls_key)
+TEXT(redis_tls_verify, cluster.redis.tls_verify)
+
 /* A key that holds a number, or one checked as if it did (get null). */
 struct number {
     const char *key;
@@ -158,9 +186,20 @@ static const struct number numbers[] = {
     {"pushca.limits.inbox-bytes", inbox_bytes, 8 << 20, 1024, 1 << 30},
     {"pushca.limits.open-deliveries", deliveries, 1000, 1, MILLION},
     {"pushca.limits.repeat-entries", repeat_entries, 262144, 1, 1 << 24},
-    {"pushca.storage.redis.port", NULL, 0, 1, 65535},
+    {"pushca.storage.redis.port", redis_port, 6379, 1, 65535},
+    {"pushca.storage.redis.database", redis_database, 0, 0, 65535},
+    {"pushca.storage.redis.connect-timeout-ms", redis_connect_ms, 2000, 10, 60000},
+    {"pushca.storage.redis.timeout-ms", redis_answer_ms, 2000, 100, 60000},
+    {"pushca.cluster.lease-ms", lease_ms, 3000, 500, 600000},
+    {"pushca.cluster.beat-ms", beat_ms, 500, 50, 60000},
+    {"pushca.cluster.echo-ms", echo_ms, 2000, 100, 600000},
+    {"pushca.cluster.deaf-grace-ms", deaf_grace_ms, 10000, 0, DAY},
+    {"pushca.cluster.register-ms", register_ms, 1000, 0, 60000},
+    {"pushca.cluster.window-bytes", window_bytes, 16 << 20, 64 << 10, 1 << 30},
+    {"pushca.cluster.waiting-bytes", waiting_bytes, 16 << 20, 64 << 10, 1 << 30},
+    {"pushca.cluster.cache-entries", cache_entries, 262144, 16, 1 << 24},
     {"pushca.storage.redis.pool-size", NULL, 0, 1, MILLION},
-    {"pushca.coordinator.cache.search.ttl-ms", NULL, 0, 0, DAY},
+    {"pushca.coordinator.cache.search.ttl-ms", cache_ms, 5000, 0, DAY},
     {"pushca.pusher.async-workers.pool-size", NULL, 0, 1, MILLION},
     {"server.tomcat.threads.max", NULL, 0, 1, MILLION},
     {"server.tomcat.threads.min-spare", NULL, 0, 0, MILLION},
@@ -221,10 +260,31 @@ static const struct word words[] = {
     {"pushca.pusher.ssl.kernel", NULL, tls_kernel, NULL, 0, "true", NULL, 1, "on"},
     {"logging.level.root", NULL, log_level, NULL, LOG_INFO, "DEBUG", NULL, LOG_DEBUG, "trace"},
     {"logging.format", NULL, log_format, NULL, LOG_TEXT, "json", NULL, LOG_JSON, "xml"},
-    {"pushca.pusher.deploy-mode", NULL, NULL, NULL, 0, "cluster", NULL, 0, "swarm"},
-    {"pushca.storage.redis.host", NULL, NULL, NULL, 0, "pushca-cache", NULL, 0, "<host>"},
-    {"pushca.pusher.internal-cluster-url", NULL, NULL, NULL, 0, "http://pusher1:8080", NULL, 0,
-     "ws://pusher1:8080"},
+    {"pushca.pusher.deploy-mode", deploy_mode, NULL, "standalone", 0, "StandAlone", "standalone", 0,
+     "swarm"},
+    {"pushca.pusher.internal-cluster-url", cluster_url, NULL, NULL, 0, "http://pusher1:8080",
+     "http://pusher1:8080", 0, "ws://pusher1:8080"},
+    {"pushca.storage.redis.host", redis_host, NULL, "127.0.0.1", 0, "pushca-cache", "pushca-cache",
+     0, "<host>"},
+    {"pushca.storage.redis.username", redis_username, NULL, NULL, 0, "joe", "joe", 0, "${user}"},
+    {"pushca.storage.redis.password", redis_password, NULL, NULL, 0, "a b%c", "a b%c", 0, "<x>"},
+    {"pushca.storage.redis.prefix", cluster_prefix, NULL, "pushca", 0, "Test-1", "Test-1", 0,
+     "a:b"},
+    {"pushca.storage.redis.sentinel.master", sentinel_master, NULL, NULL, 0, "mymaster", "mymaster",
+     0, "<name>"},
+    {"pushca.storage.redis.sentinel.username", sentinel_username, NULL, NULL, 0, "eve", "eve", 0,
+     "<user>"},
+    {"pushca.storage.redis.sentinel.password", sentinel_password, NULL, NULL, 0, "z", "z", 0,
+     "<z>"},
+    {"pushca.storage.redis.ssl.enabled", redis_tls_enabled, NULL, "false", 0, "TRUE", "true", 0,
+     "yes"},
+    {"pushca.storage.redis.ssl.trust-certificate", redis_tls_ca, NULL, NULL, 0, "ca.pem", "ca.pem",
+     0, "<ca>"},
+    {"pushca.storage.redis.ssl.certificate", redis_tls_certificate, NULL, NULL, 0, "c.pem", "c.pem",
+     0, "<c>"},
+    {"pushca.storage.redis.ssl.certificate-private-key", redis_tls_key, NULL, NULL, 0, "k.pem",
+     "k.pem", 0, "<k>"},
+    {"pushca.storage.redis.ssl.verify", redis_tls_verify, NULL, "full", 0, "CA", "ca", 0, "none"},
     {"pushca.license-key", NULL, NULL, NULL, 0, "AB-CD", NULL, 0, "<your license key>"},
 };
 
@@ -232,6 +292,8 @@ static const struct word words[] = {
 static const char *const others[] = {
     "pushca.coordinator.secret-key",
     "pushca.pusher.allowed-origins",
+    "pushca.storage.redis.sentinel.nodes",
+    "pushca.storage.redis.cluster.nodes",
     "server.ssl.certificate-private-key",
     "server.ssl.key-store",
     "server.tomcat.threads.*",

@@ -265,24 +265,9 @@ static void what_has_no_meaning_is_said_once(void **state)
     assert_non_null(l.config);
     assert_int_equal(config_note_count(l.config), 1);
     assert_string_equal(config_note(l.config, 0),
-                        "accepted without meaning here: pushca.license-key, "
-                        "pushca.storage.redis.port, server.tomcat.threads.max, "
+                        "accepted without meaning here: pushca.storage.redis.port, "
+                        "pushca.license-key, server.tomcat.threads.max, "
                         "server.tomcat.threads.*, management.*, springdoc.*");
-    load_fini(&l);
-}
-
-static void a_cluster_is_warned_about(void **state)
-{
-    struct load l = {.sets = {SECRET, "pushca.pusher.deploy-mode=cluster", NULL}};
-
-    (void)state;
-    load_run(&l);
-    assert_int_equal(config_note_count(l.config), 1);
-    assert_true(load_has_note(&l, "this build runs standalone only"));
-    load_fini(&l);
-    l = (struct load){.sets = {SECRET, "pushca.pusher.deploy-mode=standalone", NULL}};
-    load_run(&l);
-    assert_int_equal(config_note_count(l.config), 0);
     load_fini(&l);
 }
 
@@ -350,7 +335,7 @@ static void the_sample_file_loads(void **state)
     assert_int_equal(config_load(&from, &config, &errors), ERR_OK);
     assert_int_equal(errors.len, 0);
     assert_string_equal(config_settings(config)->address, "0.0.0.0");
-    assert_int_equal(config_note_count(config), 2);
+    assert_int_equal(config_note_count(config), 3);
     config_free(config);
     buf_fini(&errors);
 }
@@ -570,7 +555,6 @@ int main(void)
         cmocka_unit_test(foreign_keys_get_one_note_each),
         cmocka_unit_test(notes_are_bounded),
         cmocka_unit_test(what_has_no_meaning_is_said_once),
-        cmocka_unit_test(a_cluster_is_warned_about),
         cmocka_unit_test(secrets_are_long_and_not_repeated),
         cmocka_unit_test(a_random_secret_is_warned_about),
         cmocka_unit_test(placeholders_are_refused_by_name),
