@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "hub/presence.h"
 #include "wire/json_write.h"
-#include "wire/utf8.h"
 
 static struct json_writer begin(struct request *q)
 {
@@ -29,17 +28,16 @@ static void finish(struct request *q, struct json_writer *w, int status)
     http_reply_json(q->conn, status, buf_bytes(w->out));
 }
 
-static void write_link(struct request *q, struct json_writer *w, const char *name, const char *path,
-                       bool templated)
+static void write_link(struct json_writer *w, const struct own_address *own, const char *name,
+                       const char *path, bool templated)
 {
-    struct bytes host = http1_field(q->head, BYTES("host"));
     struct buf href = {0};
 
-    if (host.len && utf8_valid(host)) {
-        buf_add(&href,
-                api_of(q->shard)->rest_listener.is_secure ? BYTES("https://") : BYTES("http://"));
-        buf_add(&href, host);
+    if (own->host.len) {
+        buf_add(&href, own->is_secure ? BYTES("https://") : BYTES("http://"));
+        buf_add(&href, own->host);
     }
+    buf_add(&href, own->prefix);
     buf_add(&href, bytes_text(path));
     json_key(w, name);
     json_open_object(w);
@@ -52,17 +50,19 @@ static void write_link(struct request *q, struct json_writer *w, const char *nam
 
 void admin_links(struct request *q)
 {
+    struct own_address own = http_own_address(q);
     struct json_writer w = begin(q);
 
     json_key(&w, "_links");
     json_open_object(&w);
-    write_link(q, &w, "self", "/actuator", false);
-    write_link(q, &w, "health", "/actuator/health", false);
-    write_link(q, &w, "health-path", "/actuator/health/{*path}", true);
-    write_link(q, &w, "info", "/actuator/info", false);
-    write_link(q, &w, "metrics", "/actuator/metrics", false);
-    write_link(q, &w, "metrics-requiredMetricName", "/actuator/metrics/{requiredMetricName}", true);
-    write_link(q, &w, "prometheus", "/actuator/prometheus", false);
+    write_link(&w, &own, "self", "/actuator", false);
+    write_link(&w, &own, "health", "/actuator/health", false);
+    write_link(&w, &own, "health-path", "/actuator/health/{*path}", true);
+    write_link(&w, &own, "info", "/actuator/info", false);
+    write_link(&w, &own, "metrics", "/actuator/metrics", false);
+    write_link(&w, &own, "metrics-requiredMetricName", "/actuator/metrics/{requiredMetricName}",
+               true);
+    write_link(&w, &own, "prometheus", "/actuator/prometheus", false);
     json_close_object(&w);
     finish(q, &w, 200);
 }

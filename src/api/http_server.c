@@ -5,7 +5,9 @@
 #include "api/http_reply.h"
 #include "api/rest.h"
 #include "base/meter.h"
+#include "net/network.h"
 #include "net/turn_away.h"
+#include "wire/utf8.h"
 
 void http_server_on_accept(struct listener *l, int fd)
 {
@@ -41,6 +43,33 @@ static void on_error(struct http_conn *h, const struct http1_request *r, int sta
                      const char *why)
 {
     http_reply_error(h, r ? r->path : (struct bytes){0}, status, why);
+}
+
+/* Read anew each time: who asks so is rare, and the list is short. */
+static bool comes_from_trusted(struct request *q)
+{
+    const char *const *one = q->shard->hub->settings->proxies;
+    struct network n;
+    struct address a;
+
+    if (!one || !forwarded_is(q->head) || !http_peer(q->conn, &a))
+        return false;
+    for (; *one; one++)
+        if (network_read(bytes_text(*one), &n) && network_has(&n, &a))
+            return true;
+    return false;
+}
+
+struct own_address http_own_address(struct request *q)
+{
+    struct own_address own = {.is_secure = api_of(q->shard)->rest_listener.is_secure,
+                              .host = http1_field(q->head, BYTES("host"))};
+
+    if (!utf8_valid(own.host))
+        own.host = (struct bytes){0};
+    if (comes_from_trusted(q))
+        forwarded_read(q->head, &own);
+    return own;
 }
 
 static bool decode_path(struct request *q)

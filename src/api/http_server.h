@@ -7,6 +7,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include "api/forwarded.h"
 #include "base/bytes.h"
 #include "net/http_conn.h"
 #include "net/listen.h"
@@ -39,6 +40,9 @@ struct route {
 
 /* routes.c; in the order they are tried, a null path ends them. */
 extern const struct route routes[];
+
+/* By which address the asker knows this server: its Host, or what a trusted proxy tells. */
+struct own_address http_own_address(struct request *q);
 
 void http_server_init(struct api *api);
 void http_server_on_accept(struct listener *l, int fd);

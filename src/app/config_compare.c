@@ -9,9 +9,9 @@ static const enum shape shapes[] = {
     [CONFIG_INTEGER] = PLAIN, [CONFIG_MS] = PLAIN,      [CONFIG_SECONDS] = PLAIN,
     [CONFIG_SIZE] = PLAIN,    [CONFIG_CHOICE] = PLAIN,  [CONFIG_ONE_OF] = TEXT,
     [CONFIG_ADDRESS] = TEXT,  [CONFIG_WS_URL] = TEXT,   [CONFIG_HTTP_URL] = TEXT,
-    [CONFIG_ORIGINS] = LIST,  [CONFIG_NODES] = LIST,    [CONFIG_ID] = TEXT,
-    [CONFIG_SECRET] = SECRET, [CONFIG_PASSWORD] = TEXT, [CONFIG_WORDS] = TEXT,
-    [CONFIG_TEXT] = TEXT,     [CONFIG_ANY] = TEXT,
+    [CONFIG_ORIGINS] = LIST,  [CONFIG_NODES] = LIST,    [CONFIG_NETWORKS] = LIST,
+    [CONFIG_ID] = TEXT,       [CONFIG_SECRET] = SECRET, [CONFIG_PASSWORD] = TEXT,
+    [CONFIG_WORDS] = TEXT,    [CONFIG_TEXT] = TEXT,     [CONFIG_ANY] = TEXT,
 };
 
 _Static_assert(sizeof(shapes) / sizeof(shapes[0]) == CONFIG_ANY + 1, "every type has its shape");

@@ -30,6 +30,8 @@ const struct config_key config_keys[] = {
      "(the external one)", "The same for browsers.", AT(browser_url), NULL, false},
     {"pushca.pusher.allowed-origins", NULL, CONFIG_ORIGINS, 0, 0, "*",
      "Web pages whose WebSockets are let in; `*`: all of them.", AT(origins), NULL, false},
+    {"pushca.pusher.trusted-proxies", NULL, CONFIG_NETWORKS, 0, 0, NULL,
+     "Proxies whose X-Forwarded-Proto, -Host and -Prefix are believed.", AT(proxies), NULL, false},
 
     {"server.ssl.enabled", NULL, CONFIG_CHOICE, 0, 0, "auto",
      "TLS on both listeners; `auto`: when a certificate or key store is given.", AT(tls.enabled),

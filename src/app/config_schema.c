@@ -139,6 +139,7 @@ void config_key_expected(const struct config_key *key, struct buf *out)
         [CONFIG_HTTP_URL] = "http://host:port or https://host:port",
         [CONFIG_ORIGINS] = "a list of origins such as https://example.com, or *",
         [CONFIG_NODES] = "a list of hosts and ports such as redis1:6379",
+        [CONFIG_NETWORKS] = "a list of addresses and networks such as 10.0.0.0/8",
         [CONFIG_ID] = "",
         [CONFIG_SECRET] = "a text",
         [CONFIG_PASSWORD] = "a text",
@@ -182,7 +183,8 @@ bool config_key_is_for_clusters(const struct config_key *key)
 
 bool config_type_is_list(enum config_type type)
 {
-    return type == CONFIG_ORIGINS || type == CONFIG_NODES || type == CONFIG_WORDS;
+    return type == CONFIG_ORIGINS || type == CONFIG_NODES || type == CONFIG_NETWORKS ||
+           type == CONFIG_WORDS;
 }
 
 bool config_key_needs_restart(const struct config_key *key)

@@ -22,8 +22,9 @@ enum config_type {
     CONFIG_ADDRESS, /* IPv4 or IPv6 literal */
     CONFIG_WS_URL,  /* stored with a '/' at its end */
     CONFIG_HTTP_URL,
-    CONFIG_ORIGINS, /* list */
-    CONFIG_NODES,   /* list of host:port */
+    CONFIG_ORIGINS,  /* list */
+    CONFIG_NODES,    /* list of host:port */
+    CONFIG_NETWORKS, /* list of addresses, perhaps with a prefix length */
     CONFIG_ID,
     CONFIG_SECRET,
     CONFIG_PASSWORD, /* a text that is never shown, and wiped in the end */

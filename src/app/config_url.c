@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include "net/network.h"
 
 enum { URL_MAX = 2048, HOST_MAX = 253 };
 
@@ -156,5 +157,16 @@ enum err config_node_check(struct bytes node, struct problem *why)
     }
     if (!is_good || !port_is_good(port))
         return problem_set(why, ERR_BAD, "has an entry that is not host:port");
+    return ERR_OK;
+}
+
+enum err config_network_check(struct bytes network, struct problem *why)
+{
+    struct network n;
+
+    if (!network_read(network, &n))
+        return problem_set(why, ERR_BAD,
+                           "has an entry that is neither an address nor a network (of which the "
+                           "bits behind its length are 0)");
     return ERR_OK;
 }

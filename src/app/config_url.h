@@ -1,5 +1,5 @@
 /*
- * config_url - the URLs and origins an operator may give.
+ * config_url - the URLs, origins, nodes and networks an operator may give.
  *
  * Owner:   nothing.      Thread: any.      Errors: ERR_BAD with what is wrong in why.
  */
@@ -17,3 +17,6 @@ MUST_USE enum err config_origin_check(struct bytes origin, struct problem *why);
 
 /* host:port or [IPv6]:port; a name in a private network may have '_'. Errors as above. */
 MUST_USE enum err config_node_check(struct bytes node, struct problem *why);
+
+/* An address, or a network as 10.0.0.0/8. */
+MUST_USE enum err config_network_check(struct bytes network, struct problem *why);

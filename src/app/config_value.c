@@ -258,6 +258,14 @@ static enum err take_nodes(const struct config_key *key, const char *text,
     return take_list(key, text, target, &rule, why);
 }
 
+static enum err take_networks(const struct config_key *key, const char *text,
+                              const struct config_target *target, struct problem *why)
+{
+    static const struct list_rule rule = {config_network_check, NODES_MAX};
+
+    return take_list(key, text, target, &rule, why);
+}
+
 static enum err take_id(const struct config_key *key, const char *text,
                         const struct config_target *target, struct problem *why)
 {
@@ -335,9 +343,10 @@ enum err config_value_read(const struct config_key *key, const char *text,
         [CONFIG_CHOICE] = take_choice,   [CONFIG_ONE_OF] = take_one_of,
         [CONFIG_ADDRESS] = take_address, [CONFIG_WS_URL] = take_url,
         [CONFIG_HTTP_URL] = take_url,    [CONFIG_ORIGINS] = take_origins,
-        [CONFIG_NODES] = take_nodes,     [CONFIG_ID] = take_id,
-        [CONFIG_SECRET] = take_secret,   [CONFIG_PASSWORD] = take_text,
-        [CONFIG_WORDS] = take_text,      [CONFIG_TEXT] = take_text,
+        [CONFIG_NODES] = take_nodes,     [CONFIG_NETWORKS] = take_networks,
+        [CONFIG_ID] = take_id,           [CONFIG_SECRET] = take_secret,
+        [CONFIG_PASSWORD] = take_text,   [CONFIG_WORDS] = take_text,
+        [CONFIG_TEXT] = take_text,
     };
 
     if (key->type == CONFIG_ANY)

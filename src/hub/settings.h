@@ -30,6 +30,7 @@ struct settings {
     const char *internal_url;   /* pushca.pusher.internal-advertised-url; null: external */
     const char *browser_url;    /* pushca.pusher.browser-advertised-url; null: external */
     const char *const *origins; /* pushca.pusher.allowed-origins; null-terminated; null: any */
+    const char *const *proxies; /* pushca.pusher.trusted-proxies; null-terminated; null: none */
     struct token_key key;       /* pushca.coordinator.secret-key; random when not given */
     bool key_is_random;
     int64_t token_life_s;       /* pushca.coordinator.token-life-s, default 1800 */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/meter.h"
 #include "flow/frame.h"
+#include "net/sock.h"
 #include "wire/json.h"
 
 enum http_state {
@@ -673,4 +674,9 @@ struct conn *http_leave(struct http_conn *h, struct buf *unread)
 int http_release(struct http_conn *h, struct buf *unread)
 {
     return conn_release(http_leave(h, unread));
+}
+
+bool http_peer(const struct http_conn *h, struct address *out)
+{
+    return sock_peer(h->conn->fd, out);
 }

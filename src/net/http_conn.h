@@ -28,6 +28,7 @@ struct http_limits {
     int64_t memory_bytes;  /* of the process; over it long incomplete bodies end in 503. 0: any */
 };
 
+struct address;
 struct http_conn;
 
 struct http_handler {
@@ -91,6 +92,9 @@ struct conn *http_leave(struct http_conn *h, struct buf *unread);
 
 /* The same for the bare socket, which goes to another thread. */
 int http_release(struct http_conn *h, struct buf *unread);
+
+/* Who is at the other end; false: it has gone. */
+bool http_peer(const struct http_conn *h, struct address *out);
 
 /* The http_conn behind a conn, or null when it speaks something else by now. */
 struct http_conn *http_of(struct conn *c);

@@ -7,19 +7,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "net/network.h"
 
 enum { BACKLOG = 4096, UNSENT_BYTES = 16 * 1024 };
 
-union address {
+union endpoint {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
 };
 
 /* Length of the filled-in address, 0 when text is no literal. */
-static socklen_t read_address(const char *text, uint16_t port, union address *out)
+static socklen_t read_address(const char *text, uint16_t port, union endpoint *out)
 {
-    *out = (union address){0};
+    *out = (union endpoint){0};
     if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
         out->v4.sin_family = AF_INET;
         out->v4.sin_port = htons(port);
@@ -41,7 +42,7 @@ static void set_option(int fd, int level, int name, int value)
 
 enum err sock_listen(const char *address, uint16_t port, bool shared, int *out)
 {
-    union address a;
+    union endpoint a;
     socklen_t len = read_address(address, port, &a);
     enum err e;
     int fd;
@@ -68,12 +69,28 @@ enum err sock_listen(const char *address, uint16_t port, bool shared, int *out)
 
 uint16_t sock_port(int fd)
 {
-    union address a = {0};
+    union endpoint a = {0};
     socklen_t len = sizeof(a);
 
     if (getsockname(fd, &a.any, &len) < 0)
         return 0;
     return ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
+}
+
+bool sock_peer(int fd, struct address *out)
+{
+    union endpoint a = {0};
+    struct in6_addr v6 = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    socklen_t len = sizeof(a);
+
+    if (getpeername(fd, &a.any, &len) < 0)
+        return false;
+    if (a.any.sa_family == AF_INET6)
+        v6 = a.v6.sin6_addr;
+    else
+        memcpy(&v6.s6_addr[12], &a.v4.sin_addr, sizeof(a.v4.sin_addr));
+    memcpy(out->at, &v6, sizeof(v6));
+    return true;
 }
 
 enum err sock_accept(int listener, int *out)

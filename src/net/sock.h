@@ -12,12 +12,17 @@
 #include <sys/uio.h>
 #include "base/err.h"
 
+struct address;
+
 /* Listening, non-blocking, close-on-exec. address: IPv4 or IPv6 literal. port 0: any free one.
    shared: several sockets may share the port (SO_REUSEPORT). What it accepts has no Nagle and at
    most 16 KiB unsent in the kernel, so that we, not it, hold a slow receiver's queue. ERR_BUSY: in
    use; ERR_DENIED; ERR_BAD: not an address. */
 MUST_USE enum err sock_listen(const char *address, uint16_t port, bool shared, int *out);
 uint16_t sock_port(int fd);
+
+/* Who is at the other end; false: nobody any more. */
+bool sock_peer(int fd, struct address *out);
 
 /* Non-blocking, close-on-exec. */
 MUST_USE enum err sock_accept(int listener, int *out);

@@ -292,6 +292,7 @@ static const struct word words[] = {
 static const char *const others[] = {
     "pushca.coordinator.secret-key",
     "pushca.pusher.allowed-origins",
+    "pushca.pusher.trusted-proxies",
     "pushca.storage.redis.sentinel.nodes",
     "pushca.storage.redis.cluster.nodes",
     "server.ssl.certificate-private-key",

@@ -101,13 +101,34 @@ static void origins_have_scheme_and_host_alone(void **state)
         assert_int_equal(config_origin_check(bytes_text(bad[i]), &why), ERR_BAD);
 }
 
+static void lists_of_networks(void **state)
+{
+    struct load l = {.file = "pushca.pusher.trusted-proxies: [10.0.0.0/8, '::1']\n"};
+    struct load none = {.sets = {NULL}};
+
+    (void)state;
+    load_run(&l);
+    assert_string_equal(l.s->proxies[0], "10.0.0.0/8");
+    assert_string_equal(l.s->proxies[1], "::1");
+    assert_null(l.s->proxies[2]);
+    load_fini(&l);
+    load_run(&none);
+    assert_null(none.s->proxies);
+    load_fini(&none);
+    REFUSED("found \"10.0.0.1/8\": it has an entry that is neither an address "
+            "nor a network",
+            .sets = {"pushca.pusher.trusted-proxies=10.0.0.1/8", NULL});
+    REFUSED("expected a list of addresses and networks such as 10.0.0.0/8, found ",
+            .sets = {"pushca.pusher.trusted-proxies=proxy.example", NULL});
+    REFUSED("found nothing", .file = "pushca.pusher.trusted-proxies: []\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_urls_pass),
-        cmocka_unit_test(bad_urls_are_told_why),
-        cmocka_unit_test(lengths_are_bounded),
-        cmocka_unit_test(origins_have_scheme_and_host_alone),
+        cmocka_unit_test(good_urls_pass),      cmocka_unit_test(bad_urls_are_told_why),
+        cmocka_unit_test(lengths_are_bounded), cmocka_unit_test(origins_have_scheme_and_host_alone),
+        cmocka_unit_test(lists_of_networks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
