@@ -4,12 +4,17 @@
  * A batch goes from one node to another. Its items are numbered one after the other, so that what
  * was lost is asked for again and what came twice is taken once (cluster/stream.h).
  *
- *   batch  := "PC1" flags(1) from(len8 text) from_life(8) to_life(8) first(8) seen(8) item*
- *   item   := length(4) kind(1) present(2) member*      numbers little-endian, texts with length
+ *   batch  := "PC1" flags(1) length(1) from from_life(8) to_life(8) first(8) seen(8) item*
+ *   item   := length(4) kind(1) present(3) member*      numbers little-endian
+ *   member := name(8) hash(8) order_key(8) wait_ms(8) shard(4) a(4) b(4) hops(1)
+ *             dimension{4} exclude id text              those present, in this order
+ *   dimension := length(2) bytes      exclude := count(4) (dimension{4})*
+ *   id     := length(1) bytes         text := length(4) bytes
  *
  * Owner:   views into what was read.      Thread: any.
- * Limits:  items up to 64 MiB; dimensions and lists are checked against `limits` when read: bytes
- *          from Redis are taken for hostile, too.
+ * Limits:  ENVELOPE_BYTES an item; dimensions and lists are checked against `limits` when read:
+ *          bytes from Redis are taken for hostile, too. One value has one form: what is read and
+ *          written again is the same bytes.
  */
 #pragma once
 #include <stdbool.h>
@@ -19,6 +24,13 @@
 #include "base/err.h"
 #include "wire/identity.h"
 
+enum {
+    ENVELOPE_BYTES = 64 * 1024 * 1024, /* of an item */
+    ENVELOPE_ID_BYTES = 47,            /* of an internal message id (hub/notification.h) */
+    ENVELOPE_WAIT_MS = 24 * 60 * 60 * 1000,
+    BATCH_HEAD_BYTES = 3 + 1 + 1 + 255 + 4 * 8, /* at most, before the items */
+};
+
 enum envelope_kind {
     ENVELOPE_SEND,    /* filter, text, order_key, hops: to all that match, or to the one client */
     ENVELOPE_FIND,    /* filter, text, order_key, a = attempts: choose one receiver; to the filter's
@@ -26,8 +38,8 @@ enum envelope_kind {
     ENVELOPE_COUNT,   /* filter, name, shard: how many match? */
     ENVELOPE_COUNTED, /* name, shard, a = ready, b = all */
     ENVELOPE_PICK,    /* filter, text, order_key, a = rank, b = attempts left, ready_only */
-    ENVELOPE_ACKED,   /* filter (direct), text with its id in front, order_key, id, name, shard,
-                         wait_ms, hops */
+    ENVELOPE_ACKED,   /* filter (direct: whole), text with its id in front, order_key, id (not
+                         empty), name, shard, wait_ms, hops */
     ENVELOPE_OUTCOME, /* name, shard, a = outcome */
     ENVELOPE_MOVED,   /* hash: this client is with me now */
     ENVELOPE_GONE,    /* hash: ... and no longer */
@@ -41,7 +53,7 @@ struct envelope {
     struct bytes text;
     struct bytes id; /* internal message id */
     uint64_t name, hash, order_key;
-    int64_t wait_ms;
+    int64_t wait_ms; /* 0 .. ENVELOPE_WAIT_MS */
     uint32_t shard, a, b;
     uint8_t hops;
     bool ready_only;
@@ -58,22 +70,30 @@ struct batch {
     struct bytes items;
 };
 
-/* Appends one item. Members that are empty or 0 take no room. */
+/* Appends one item. Members that are empty or 0 take no room; whatever the kind, all others are
+   written. What goes in obeys the limits of whoever will read it. */
 void envelope_write(struct buf *out, const struct envelope *e);
 
-/* Appends a batch's head; its items are appended behind it as they are. */
+/* The same in two steps: how long it becomes; and it itself, which returns where it ends. */
+size_t envelope_size(const struct envelope *e);
+char *envelope_put(char *to, const struct envelope *e);
+
+/* Appends a batch's head and then its items as they are: either here, or behind it by the caller.
+ */
 void batch_write(struct buf *out, const struct batch *b);
 
 /* ERR_BAD: this is no batch. */
 MUST_USE enum err batch_read(struct bytes text, struct batch *out);
 
-/* Takes the first item off *items, unread. ERR_BAD: torn. */
+/* Takes the first item off *items, which are not empty; *item is what follows its length, unread.
+   ERR_BAD: torn, or longer than ENVELOPE_BYTES; *items has not changed. */
 MUST_USE enum err batch_next(struct bytes *items, struct bytes *item);
 
 struct envelope_limits {
     size_t dimension_bytes, exclude_entries;
 };
 
-/* The exclude list goes to the arena. ERR_BAD: malformed or over a limit. */
+/* item: as batch_next gives it. The exclude list goes to the arena. ERR_BAD: malformed, over a
+   limit, text that is no UTF-8, something left over, or what its kind needs is not there. */
 MUST_USE enum err envelope_read(struct bytes item, const struct envelope_limits *limits,
                                 struct arena *arena, struct envelope *out);
