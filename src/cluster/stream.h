@@ -5,7 +5,12 @@
  *   push -> [ confirmed | sent, unconfirmed | unsent ]      window: the last two
  *
  * Owner:   a peer embeds one.      Thread: the cluster thread.
- * Bound:   stream_is_full from `window_bytes` on; pushing still works (whoever pushes looks first).
+ * Numbers: from 0; after a gap everything from there on is sent again.
+ * Epoch:   a node that takes another for dead, and finds it alive, begins a new stream to the same
+ *          life: its epoch is a higher number. The other side does not know, and goes on with the
+ *          old stream of its own: stream_inherit keeps that free of repeats.
+ * Bound:   stream_is_full from `window_bytes` on, of items with PIECE_EXTRA each; pushing still
+ *          works (whoever pushes looks first).
  * Order:   items arrive in the order they were pushed, each once, or not at all when the other
  *          life ends: then stream_forget tells the owner which.
  */
@@ -21,29 +26,45 @@
 struct piece {
     uint32_t refs;
     size_t len;
-    char at[];
+    char at[]; /* with its length in front */
 };
+
+enum {
+    PIECE_EXTRA = 32,          /* what one costs besides its bytes: head, allocation, slot */
+    STREAM_ASK_APART_MS = 200, /* one gap is complained of as often, not with every batch */
+};
+
 struct piece *piece_new(const struct envelope *e); /* one count, the caller's */
 struct piece *piece_ref(struct piece *p);
 void piece_unref(struct piece *p);
 
 struct stream {
     /* outgoing: private to stream.c */
-    struct piece **ring;             /* of a power of two */
-    uint32_t ring_size, count, sent; /* items held; of them sent at least once since a rewind */
-    uint64_t first;                  /* number of the oldest held */
-    size_t bytes;                    /* held */
+    struct piece **ring;       /* of a power of two */
+    uint32_t ring_size, count; /* items held */
+    uint32_t sent;             /* of them since a rewind */
+    uint32_t known;            /* of them ever: what may be confirmed */
+    uint64_t first;            /* number of the oldest held */
+    size_t bytes;              /* held, PIECE_EXTRA included */
     size_t window_bytes;
-    int64_t sent_ms; /* when something was last sent or confirmed while any is unconfirmed */
+    int64_t since_ms; /* since when the oldest that was sent waits */
+    uint32_t epoch;
     /* incoming */
-    uint64_t expected; /* number of the next item to take */
-    bool owes_ack;     /* has taken items since a batch with `seen` went out */
+    uint32_t their_epoch; /* 0: nothing has come yet */
+    uint64_t expected;    /* number of the next item to take */
+    bool owes_ack;        /* has taken items since a batch with `seen` went out */
     int64_t owes_since_ms;
-    bool misses; /* a gap was seen: ask again */
+    bool misses;    /* a gap was seen: ask again */
+    bool has_asked; /* for `expected`, at asked_ms */
+    int64_t asked_ms;
 };
 
-void stream_init(struct stream *s, size_t window_bytes);
+/* epoch: not 0, higher than that of any earlier stream to the same life (peer.number is). */
+void stream_init(struct stream *s, uint32_t epoch, size_t window_bytes);
 void stream_fini(struct stream *s);
+
+/* Before anything has come: what came over an earlier stream from the same life has been taken. */
+void stream_inherit(struct stream *s, const struct stream *earlier);
 
 /* ---- outgoing ---- */
 
@@ -51,30 +72,45 @@ void stream_push(struct stream *s, struct piece *p); /* takes a count of its own
 bool stream_is_full(const struct stream *s);
 bool stream_has_unsent(const struct stream *s);
 
-/* Appends unsent items, as many as fit in `most` bytes but at least one; *first is the number of
-   the first of them. They count as sent. Returns how many. */
+/* Appends unsent items, as many as fit in `most` bytes but at least one if there is any; *first is
+   the number of the first of them, without any: of the next one. They count as sent. Returns how
+   many. */
 uint32_t stream_take(struct stream *s, size_t most, struct buf *out, uint64_t *first,
                      int64_t now_ms);
 
-/* The other side has everything below `seen`. ERR_BAD: it cannot have. */
+/* The other side has everything below `seen`; what is older than known is nothing new. ERR_BAD: it
+   cannot have, and nothing has changed. */
 MUST_USE enum err stream_confirm(struct stream *s, uint64_t seen, int64_t now_ms);
 
 /* Everything unconfirmed is to be sent again. */
 void stream_rewind(struct stream *s);
 
-/* Unconfirmed since, at now_ms; 0: nothing is, or nothing was sent. */
+/* For how long nothing has been confirmed of what was sent since a rewind; 0: nothing waits.
+   Sending more does not shorten it. */
 int64_t stream_waits_ms(const struct stream *s, int64_t now_ms);
 
-/* The other life has ended: calls each for what it never confirmed, oldest first, and drops it. */
+/* The other life has ended: calls each for what it never confirmed, sent or not, oldest first, and
+   drops it. item: for envelope_read. each must not push here. */
 void stream_forget(struct stream *s, void (*each)(void *context, struct bytes item), void *context);
 
 /* ---- incoming ---- */
 
+/* A batch from there, of these two lives: confirms what it has seen, and rewinds if that is where
+   it misses something; sees a gap where it is empty. ERR_OK: now stream_accept each of its items.
+   ERR_GONE: it comes from an earlier epoch, pass it over. ERR_BAD: it makes no sense, pass it over.
+ */
+MUST_USE enum err stream_read(struct stream *s, const struct batch *b, int64_t now_ms);
+
 enum stream_verdict { STREAM_TAKE, STREAM_OLD, STREAM_GAP };
 
 /* What to do with item `number`: take it (then it counts as arrived), it was there before, or
-   something before it is missing (then `misses` is set). */
+   something before it is missing: then `misses` is set, unless that was asked for just now. What
+   was there before is owed a confirmation, too: the earlier one may be lost. */
 enum stream_verdict stream_accept(struct stream *s, uint64_t number, int64_t now_ms);
 
-/* A batch that carries `expected` as seen went out: nothing is owed any more. */
-void stream_acked(struct stream *s);
+/* Fills in what a batch there says for the stream: epochs, oldest, first, seen, BATCH_MISSING. Then
+   batch_write, then stream_take into the same buf: items follow their head without a copy. */
+void stream_head(const struct stream *s, struct batch *b);
+
+/* A batch with such a head went out: nothing is owed any more. */
+void stream_acked(struct stream *s, int64_t now_ms);

@@ -20,7 +20,8 @@ enum {
     HAS_EXCLUDE = 1 << 14,
     HAS_ID = 1 << 15,
     HAS_TEXT = 1 << 16,
-    KNOWN = (1 << 17) - 1,
+    HAS_ORIGIN = 1 << 17,
+    KNOWN = (1 << 18) - 1,
 
     EIGHTS = HAS_NAME | HAS_HASH | HAS_ORDER_KEY | HAS_WAIT,
     FOURS = HAS_SHARD | HAS_A | HAS_B,
@@ -52,7 +53,8 @@ static uint32_t present_in(const struct envelope *e)
                  bit_if(e->shard, HAS_SHARD) | bit_if(e->a, HAS_A) | bit_if(e->b, HAS_B) |
                  bit_if(e->hops, HAS_HOPS) | bit_if(e->filter.find_any, FIND_ANY) |
                  bit_if(e->ready_only, READY_ONLY) | bit_if(e->filter.excluded, HAS_EXCLUDE) |
-                 bit_if(e->id.len, HAS_ID) | bit_if(e->text.len, HAS_TEXT);
+                 bit_if(e->id.len, HAS_ID) | bit_if(e->text.len, HAS_TEXT) |
+                 bit_if(e->origin.len, HAS_ORIGIN);
 
     for (unsigned d = 0; d < DIMENSIONS; d++)
         p |= bit_if(dim[d].len, (uint32_t)HAS_DIMENSION << d);
@@ -69,8 +71,8 @@ static size_t size_of(const struct envelope *e, uint32_t present)
     size_t size = LENGTH_BYTES + HEAD_BYTES + 8 * count_bits(present & EIGHTS) +
                   4 * count_bits(present & FOURS) + count_bits(present & HAS_HOPS) +
                   2 * count_bits(present & ALL_DIMENSIONS) + 4 * count_bits(present & HAS_EXCLUDE) +
-                  count_bits(present & HAS_ID) + 4 * count_bits(present & HAS_TEXT) + e->id.len +
-                  e->text.len;
+                  count_bits(present & (HAS_ID | HAS_ORIGIN)) + e->origin.len +
+                  4 * count_bits(present & HAS_TEXT) + e->id.len + e->text.len;
 
     for (int d = 0; d < DIMENSIONS; d++)
         size += e->filter.like.dim[d].len;
@@ -159,6 +161,11 @@ static char *put_item(char *to, const struct envelope *e, uint32_t present, size
         DCHECK(e->id.len <= ENVELOPE_ID_BYTES);
         *to++ = (char)e->id.len;
         to = put(to, e->id.at, e->id.len);
+    }
+    if (present & HAS_ORIGIN) {
+        DCHECK(e->origin.len <= ENVELOPE_ORIGIN_BYTES);
+        *to++ = (char)e->origin.len;
+        to = put(to, e->origin.at, e->origin.len);
     }
     if (present & HAS_TEXT) {
         to = put_4(to, e->text.len);
@@ -269,11 +276,11 @@ static bool take_filter(struct bytes *in, uint32_t present, const struct envelop
     return !(present & HAS_EXCLUDE) || take_exclude(in, limits, arena, f);
 }
 
-static bool take_id(struct bytes *in, struct bytes *out)
+static bool take_id(struct bytes *in, size_t most, struct bytes *out)
 {
     unsigned char len;
 
-    return take(in, &len, 1) && len > 0 && len <= ENVELOPE_ID_BYTES && take_bytes(in, len, out) &&
+    return take(in, &len, 1) && len > 0 && len <= most && take_bytes(in, len, out) &&
            utf8_valid(*out) && dimension_is_plain(*out);
 }
 
@@ -310,7 +317,8 @@ enum err envelope_read(struct bytes item, const struct envelope_limits *limits, 
     if (!take_numbers(&item, present, out) ||
         !take_filter(&item, present, limits, arena, &out->filter))
         return ERR_BAD;
-    if ((present & HAS_ID && !take_id(&item, &out->id)) ||
+    if ((present & HAS_ID && !take_id(&item, ENVELOPE_ID_BYTES, &out->id)) ||
+        (present & HAS_ORIGIN && !take_id(&item, ENVELOPE_ORIGIN_BYTES, &out->origin)) ||
         (present & HAS_TEXT && !take_text(&item, &out->text)))
         return ERR_BAD;
     return item.len ? ERR_BAD : ERR_OK;
@@ -329,6 +337,9 @@ void batch_write(struct buf *out, const struct batch *b)
     to = put(to, b->from.at, b->from.len);
     to = put_8(to, b->from_life);
     to = put_8(to, b->to_life);
+    to = put_4(to, b->epoch);
+    to = put_4(to, b->to_epoch);
+    to = put_8(to, b->oldest);
     to = put_8(to, b->first);
     to = put_8(to, b->seen);
     if (b->items.len)
@@ -346,7 +357,9 @@ enum err batch_read(struct bytes text, struct batch *out)
         !take(&text, &len, 1) || len == 0 || !take_bytes(&text, len, &out->from))
         return ERR_BAD;
     if (!take(&text, &out->from_life, 8) || !take(&text, &out->to_life, 8) ||
-        !take(&text, &out->first, 8) || !take(&text, &out->seen, 8))
+        !take(&text, &out->epoch, 4) || !take(&text, &out->to_epoch, 4) ||
+        !take(&text, &out->oldest, 8) || !take(&text, &out->first, 8) ||
+        !take(&text, &out->seen, 8))
         return ERR_BAD;
     out->items = text;
     return ERR_OK;

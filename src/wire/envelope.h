@@ -4,7 +4,8 @@
  * A batch goes from one node to another. Its items are numbered one after the other, so that what
  * was lost is asked for again and what came twice is taken once (cluster/stream.h).
  *
- *   batch  := "PC1" flags(1) length(1) from from_life(8) to_life(8) first(8) seen(8) item*
+ *   batch  := "PC1" flags(1) length(1) from from_life(8) to_life(8) epoch(4) to_epoch(4)
+ *             oldest(8) first(8) seen(8) item*
  *   item   := length(4) kind(1) present(3) member*      numbers little-endian
  *   member := name(8) hash(8) order_key(8) wait_ms(8) shard(4) a(4) b(4) hops(1)
  *             dimension{4} exclude id text              those present, in this order
@@ -26,9 +27,10 @@
 
 enum {
     ENVELOPE_BYTES = 64 * 1024 * 1024, /* of an item */
+    ENVELOPE_ORIGIN_BYTES = 63,        /* of an instance id */
     ENVELOPE_ID_BYTES = 47,            /* of an internal message id (hub/notification.h) */
     ENVELOPE_WAIT_MS = 24 * 60 * 60 * 1000,
-    BATCH_HEAD_BYTES = 3 + 1 + 1 + 255 + 4 * 8, /* at most, before the items */
+    BATCH_HEAD_BYTES = 3 + 1 + 1 + 255 + 2 * 4 + 5 * 8, /* at most, before the items */
 };
 
 enum envelope_kind {
@@ -42,7 +44,6 @@ enum envelope_kind {
                          empty), name, shard, wait_ms, hops */
     ENVELOPE_OUTCOME, /* name, shard, a = outcome */
     ENVELOPE_MOVED,   /* hash: this client is with me now */
-    ENVELOPE_GONE,    /* hash: ... and no longer */
     ENVELOPE_BYE,     /* I read everything up to here and end */
     ENVELOPE_KINDS,
 };
@@ -51,7 +52,8 @@ struct envelope {
     enum envelope_kind kind;
     struct filter filter;
     struct bytes text;
-    struct bytes id; /* internal message id */
+    struct bytes id;     /* internal message id */
+    struct bytes origin; /* of ACKED that was passed on: the node that asked; its life is in hash */
     uint64_t name, hash, order_key;
     int64_t wait_ms; /* 0 .. ENVELOPE_WAIT_MS */
     uint32_t shard, a, b;
@@ -65,6 +67,9 @@ struct batch {
     uint8_t flags;
     struct bytes from;           /* instance id */
     uint64_t from_life, to_life; /* incarnations: a batch to or from another life is not read */
+    uint32_t epoch;              /* of the stream that its items belong to (cluster/stream.h) */
+    uint32_t to_epoch;           /* of the stream that `seen` belongs to */
+    uint64_t oldest;             /* all items below this number have been confirmed */
     uint64_t first;              /* number of its first item; without items: of the next one */
     uint64_t seen;               /* all items below this number have arrived here */
     struct bytes items;
