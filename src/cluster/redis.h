@@ -63,8 +63,13 @@ void redis_command_on(struct redis *r, uint32_t master, const struct bytes *argv
 
 uint32_t redis_masters(const struct redis *r);
 
-/* A text that, as the {tag} of a key, puts it on that master. Good until its on_master. */
+/* A text that, as the {tag} of a key, puts it on that master. Good until its on_master. Null: there
+   is no such master (yet). */
 const char *redis_tag_of(const struct redis *r, uint32_t master);
+
+/* Which master commands with this key go to now: 0 .. redis_masters() - 1. With one master: 0.
+   Uses the same {tag} rule as redis_command. While the topology is unknown: 0. */
+uint32_t redis_master_of(const struct redis *r, struct bytes key);
 
 /* SPUBLISH. The reply: how many subscribers it reached. */
 void redis_publish(struct redis *r, struct bytes channel, struct bytes payload, redis_done *done,
