@@ -1,17 +1,22 @@
 /*
  * membership - which nodes there are: each renews a lease in Redis and reads the others'.
  *
- * Redis:   hash <prefix>:{nodes}, field: instance id, value: the node's record with the end of its
- *          lease in Redis' own time. One script renews, drops what is long over, and returns
- *          all. No clock of ours is compared with anybody's.
- * Death:   a peer is gone when two beats in a row, half a lease apart or more, did not list it and
- *          it was not heard over the bus meanwhile; or when another life of its id is listed; or
- *          when it said BYE. While beats are not answered (or Redis refuses to write) nobody dies.
+ * Redis:   hash <prefix>:{nodes}, field: instance id, value: end of its lease in Redis' own time
+ * and its record (cluster/record.h); field "!" + id: a life that is over. One script renews,
+ *          buries, drops what is long over, and returns all. No clock of ours is compared.
+ * Death:   a peer is suspected when two answers in a row show its lease ended (or a whole lease of
+ *          answers does not know it: after FLUSHALL it writes itself again) and the bus brought
+ *          nothing of it for half a lease. Redis then looks once more and buries that life, for all
+ *          nodes: whoever sees the grave lets go of the peer. After a pause in the answers of half
+ *          a lease nobody is suspected for a lease: Redis was away, and the others have to
+ *          come back first. While it refuses to write (full) nobody dies either.
+ *          A buried node that still lives (it was cut off or frozen) learns it with its next beat.
  * Owner:   the cluster thread.      Thread: that one's.
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/vec.h"
 #include "cluster/peer.h"
@@ -20,8 +25,10 @@
 struct loop;
 struct redis;
 
+enum { MEMBERSHIP_PEERS_MAX = 1023, MEMBERSHIP_ENDED = 256 };
+
 struct membership_settings {
-    const char *prefix; /* pushca.storage.redis.prefix, default "pushca" */
+    const char *prefix; /* pushca.storage.redis.prefix, default "pushca"; no braces */
     const char *id;     /* this node's instance id */
     uint64_t life;      /* random, not 0 */
     const char *external_url, *internal_url, *browser_url, *cluster_url; /* null: none */
@@ -30,14 +37,20 @@ struct membership_settings {
     size_t window_bytes; /* of each peer's stream */
 };
 
+/* None of them may close the membership. Null: of no interest. */
 struct membership_events {
     void *context;
     void (*on_peer)(void *context, struct peer *p); /* is new */
-    /* Is gone; freed after. died: its lease ended, else it said BYE or lives anew. */
+    /* Is gone, no longer among the peers; freed after. died: it was buried, else it said BYE or
+       lives anew. */
     void (*on_gone)(void *context, struct peer *p, bool died);
     void (*on_change)(void *context); /* after those of one beat: URLs, leaving, who there is */
-    /* Somebody else with our id lives: theirs is the newer life if `newer`. */
+    /* Somebody else with our id is listed. newer: it came after us, and we are not listed any more;
+       with every beat. Else we have taken its place: it may be our own predecessor, just killed. */
     void (*on_twin)(void *context, bool newer);
+    /* The others have buried this life: membership_begin another, or nobody knows us. With every
+       beat until then. */
+    void (*on_buried)(void *context);
 };
 
 struct membership {
@@ -51,26 +64,48 @@ struct membership {
     bool asked;          /* a beat is under way */
     bool leaving;        /* said with each beat */
     bool listed;         /* we have been, in this life */
-    int64_t answered_ms; /* the last beat that was answered; 0: none yet */
+    int64_t answered_ms; /* the last beat that was answered by a list; 0: none yet */
     bool refused;        /* Redis does not let us write (full) */
+
+    /* private to membership.c */
+    bool again, changed, withdrawn;
+    uint64_t asked_life;
+    int64_t steady_ms; /* answers have come without a pause since */
+    char sha[41];
+    struct buf key, record;
+    struct ended {
+        uint64_t life;
+        bool died;
+    } ended[MEMBERSHIP_ENDED]; /* a ring: lives that are over */
+    uint32_t ended_next;
+    struct vec zombies; /* struct zombie: buried, and listed all the same */
+    void (*withdraw_done)(void *context);
+    void *withdraw_context;
 };
 
+/* The first beat is sent by the timer, at once. */
 void membership_open(struct membership *m, struct loop *loop, struct redis *redis,
                      const struct membership_settings *set, const struct membership_events *events);
-void membership_close(struct membership *m); /* forgets all peers, quietly */
+
+/* Forgets all peers, quietly. The redis has been closed before, quietly: nothing is under way. */
+void membership_close(struct membership *m);
 
 void membership_beat(struct membership *m);  /* now, instead of when it is due */
 void membership_leave(struct membership *m); /* listed as leaving from the next beat on, sent now */
 
-/* Takes our record out; done is called when Redis has answered or cannot. */
+/* Another life of this node: all peers are gone (not died), and new again with the next beat. */
+void membership_begin(struct membership *m, uint64_t life);
+
+/* Takes our record out, and beats no more; done is called when Redis has answered or cannot. */
 void membership_withdraw(struct membership *m, void (*done)(void *context), void *context);
 
 struct peer *membership_find(const struct membership *m, struct bytes id, uint64_t life);
 struct peer *membership_numbered(const struct membership *m, uint32_t number);
 void membership_bye(struct membership *m, struct peer *p); /* it has ended: gone, freed */
 
-/* Of all living nodes, ours too, the one that hash belongs to (rendezvous); null: ours. */
+/* Of all nodes that are not leaving, ours too, the one that hash belongs to (rendezvous); null:
+   ours. If all are leaving: of all. */
 struct peer *membership_home(const struct membership *m, uint64_t hash);
 
-/* Of the living nodes ours has the smallest id: it does what one of all has to do. */
+/* Of those nodes ours has the smallest id: it does what one of all has to do. */
 bool membership_is_first(const struct membership *m);

@@ -19,8 +19,11 @@ struct peer {
     char id[INSTANCE_ID_MAX + 1];
     char *external_url, *internal_url, *browser_url, *cluster_url; /* owned; null: none */
     bool leaving;                                                  /* said so: no new clients */
-    int64_t listed_ms; /* when its lease was last seen to hold */
-    int64_t heard_ms;  /* when a batch of this life last came over the bus; 0: never */
-    uint32_t unlisted; /* answered beats in a row that did not list it */
+    int64_t listed_ms;   /* when its lease was last seen to hold */
+    int64_t heard_ms;    /* when a batch of this life last came over the bus; 0: never */
+    uint32_t unlisted;   /* answered beats in a row that did not list it */
+    int64_t unlisted_ms; /* since */
+    uint64_t id_hash;    /* the same on every node */
+    bool lapsed, told;   /* private to membership.c, of one answer */
     struct stream stream;
 };
