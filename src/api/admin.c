@@ -240,7 +240,7 @@ void admin_cluster_clients(struct request *q)
     w = begin(q);
     json_member(&w, "instanceId", bytes_text(h->settings->instance_id));
     json_key(&w, "life");
-    write_hex(&w, h->bus.life);
+    write_hex(&w, atomic_load(&h->bus.life));
     json_key(&w, "clients");
     json_open_array(&w);
     for (i = 0; i < h->count; i++) {

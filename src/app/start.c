@@ -19,11 +19,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/meter.h"
+#include "cluster/cluster.h"
 #include "flow/thread.h"
 #include "hub/shard.h"
 #include "net/sock.h"
 
-enum { DRAIN_LOOK_MS = 20 };
+enum {
+    DRAIN_LOOK_MS = 20,
+    JOIN_MOST_MS = 5000,     /* a node that cannot join its cluster serves its own clients */
+    FAREWELL_MOST_MS = 2000, /* besides the drain: what other nodes have to confirm */
+};
 
 /* The two doors: one listening socket per shard each, all on one port. */
 struct door {
@@ -41,7 +46,10 @@ struct server {
     struct hub hub;
     struct tls_context **tls; /* as config; null in it: nothing speaks TLS */
     struct door rest, ws;
-    pthread_t *threads;
+    struct cluster *cluster; /* null: standalone */
+    pthread_t *threads, cluster_thread;
+    bool cluster_runs;
+    bool ended; /* a signal came before it was ready */
 };
 
 static bool is_loopback(const char *address)
@@ -203,6 +211,13 @@ static void hurry(struct server *v)
     hub_tell(&v->hub, NOTE_DRAIN);
 }
 
+static void join_cluster_thread(struct server *v)
+{
+    while (pthread_tryjoin_np(v->cluster_thread, NULL) == EBUSY)
+        if (end_is_asked(v, DRAIN_LOOK_MS))
+            cluster_end(v->cluster, 0);
+}
+
 /* Tells every shard to end and waits for their threads; another signal meanwhile cuts it short. */
 static void drain(struct server *v, uint32_t threads)
 {
@@ -217,6 +232,8 @@ static void drain(struct server *v, uint32_t threads)
              LOG_NUM("delay_ms", set->drain_delay_ms), LOG_NUM("limit_ms", set->drain_ms));
     atomic_store(&v->hub.draining, true);
     supervisor_say_stopping(&v->supervisor, set->drain_delay_ms + set->drain_ms);
+    if (v->cluster_runs)
+        cluster_leave(v->cluster);
     in_time = threads == v->hub.count && stay_open(v);
     hub_tell(&v->hub, NOTE_DRAIN);
     if (!in_time)
@@ -225,6 +242,10 @@ static void drain(struct server *v, uint32_t threads)
         while (pthread_tryjoin_np(v->threads[i], NULL) == EBUSY)
             if (end_is_asked(v, DRAIN_LOOK_MS))
                 hurry(v);
+    if (v->cluster_runs) {
+        cluster_end(v->cluster, FAREWELL_MOST_MS);
+        join_cluster_thread(v);
+    }
     log_info("drained", LOG_NUM("closed", sum->closed), LOG_NUM("cut", sum->cut),
              LOG_NUM("dropped_bytes", sum->dropped_bytes),
              LOG_NUM("took_ms", clock_mono_ms() - began_ms));
@@ -237,10 +258,23 @@ static void run_shard(void *shard)
     crash_thread_close();
 }
 
+static void run_cluster(void *cluster)
+{
+    crash_thread_open();
+    cluster_run(cluster);
+    crash_thread_close();
+}
+
 static uint32_t start_threads(struct server *v)
 {
     uint32_t i;
 
+    if (v->cluster) {
+        v->cluster_runs =
+            thread_start(&v->cluster_thread, "cluster", run_cluster, v->cluster) == ERR_OK;
+        if (!v->cluster_runs)
+            return 0;
+    }
     v->threads = mem_alloc(v->hub.count * sizeof(*v->threads));
     for (i = 0; i < v->hub.count; i++) {
         char name[24];
@@ -250,6 +284,21 @@ static uint32_t start_threads(struct server *v)
             break;
     }
     return i;
+}
+
+/* After the doors are open: their addresses are what the others are told. */
+static enum err open_cluster(struct server *v)
+{
+    const struct api *api = api_of(v->hub.shards[0]);
+    struct cluster_urls urls = {.external = api->external_url,
+                                .internal = api->internal_url,
+                                .browser = api->browser_url,
+                                .cluster = v->settings->cluster.cluster_url};
+
+    if (!v->settings->cluster.deploy_mode ||
+        strcmp(v->settings->cluster.deploy_mode, "cluster") != 0)
+        return ERR_OK;
+    return cluster_open(&v->cluster, &v->hub, &urls);
 }
 
 /* Doors, shards and listeners; everything opened so far is closed by the caller. */
@@ -271,6 +320,8 @@ static int open_all(struct server *v)
         v->rest.fds[i] = -1; /* taken, also when it failed */
         v->ws.fds[i] = -1;
     }
+    if (!e)
+        e = open_cluster(v);
     if (!e) {
         secure_shards(&v->hub, *v->tls);
         return 0;
@@ -284,6 +335,7 @@ static void close_all(struct server *v)
 {
     uint32_t i;
 
+    cluster_close(v->cluster);
     for (i = 0; i < v->hub.count; i++)
         api_close(v->hub.shards[i]);
     hub_close(&v->hub);
@@ -314,18 +366,37 @@ static void attend(struct server *v)
     } while (!number || number == SIGHUP);
 }
 
+/* Until the other nodes know us: who connects before could not be reached by all. False: a signal
+   asks for the end. */
+static bool await_cluster(struct server *v)
+{
+    int64_t until_ms = clock_mono_ms() + JOIN_MOST_MS;
+
+    while (v->cluster && !atomic_load(&v->hub.bus.joined)) {
+        v->ended = end_is_asked(v, DRAIN_LOOK_MS);
+        if (v->ended)
+            return false;
+        if (clock_mono_ms() < until_ms)
+            continue;
+        log_warn("cluster not joined",
+                 LOG_STR("hint", "Redis does not answer: only clients of this node are reached"));
+        break;
+    }
+    return true;
+}
+
 static void serve(struct server *v, bool greet)
 {
     uint32_t threads = start_threads(v);
 
-    if (threads == v->hub.count) {
+    if (threads == v->hub.count && await_cluster(v)) {
         atomic_store(&v->hub.ready, true);
         say_ready(v);
         supervisor_say_ready(&v->supervisor);
         if (greet)
             say_welcome(v);
         attend(v);
-    } else {
+    } else if (threads < v->hub.count) {
         log_error("cannot start", LOG_STR("reason", "the system refused a thread"));
     }
     drain(v, threads);
@@ -355,7 +426,7 @@ int start_run(struct config **config, const struct config_sources *from, struct 
     status = v.signals < 0 ? 1 : open_all(&v);
     if (!status) {
         serve(&v, greet);
-        status = atomic_load(&v.hub.ready) ? 0 : 1;
+        status = atomic_load(&v.hub.ready) || v.ended ? 0 : 1;
         log_info("stopped", LOG_NUM("status", status));
     }
     close_all(&v);

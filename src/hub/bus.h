@@ -24,7 +24,7 @@ struct value_counts;
 struct bus {
     struct inbox *inbox;         /* the cluster thread's; null: this server stands alone */
     struct value_counts *values; /* of this process; null: alone */
-    uint64_t life;               /* of this process among those of its instance id */
+    _Atomic uint64_t life;       /* of this process among those of its instance id */
     _Atomic bool away;           /* the bus cannot be used: Redis is away, or does not echo */
     _Atomic bool full;           /* too much is unconfirmed */
     _Atomic bool deaf;           /* away, but others are not: clients are sent elsewhere */

@@ -73,6 +73,17 @@ struct frame *ws_frame(enum frame_class class, enum ws_opcode opcode, struct byt
     return f;
 }
 
+struct bytes ws_frame_text(const struct frame *f)
+{
+    size_t head_len = 2; /* RFC 6455, section 5.2: ours are not masked */
+
+    if ((f->at[1] & 0x7f) == 126)
+        head_len = 4;
+    else if ((f->at[1] & 0x7f) == 127)
+        head_len = 10;
+    return bytes_of(f->at + head_len, f->len - head_len);
+}
+
 bool ws_is_open(const struct ws_conn *w)
 {
     return !w->closing && conn_is_open(w->conn);

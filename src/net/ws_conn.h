@@ -67,6 +67,9 @@ void ws_feed(struct ws_conn *w, char *at, size_t len);
 struct frame *ws_frame(enum frame_class class, enum ws_opcode opcode, struct bytes first,
                        struct bytes second);
 
+/* What it holds of the message, behind the header. */
+struct bytes ws_frame_text(const struct frame *f);
+
 /* Compressed where that was agreed and is worth it.
    ERR_FULL: the peer is over its queue limit and was closed 1013; ERR_GONE: not open. */
 MUST_USE enum err ws_push(struct ws_conn *w, struct frame *f);

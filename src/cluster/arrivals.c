@@ -1,0 +1,300 @@
+/*
+ * Clients of ours in the directory: new ones wait here, with their socket, until the others can
+ * find them, at most register_ms; and those who turned out to be connected elsewhere are looked
+ * after.
+ */
+#include "base/mem.h"
+#include "cluster/node.h"
+#include "hub/presence.h"
+
+enum {
+    LIST_A_TURN = 2048,
+    ABSENT_MAX = 4096,
+    MOVED_WAIT_MS = 250,   /* for the others to confirm that they know of a move */
+    ABSENT_LOOK_MS = 5000, /* between two looks whether one of ours is still elsewhere */
+};
+
+/* A socket that waits for its client's entry; and, where the client was on another node before,
+   until the others have confirmed that they know. */
+struct pending_arrival {
+    struct list link; /* in arrivals_oldest, or in moving */
+    uint64_t token, hash;
+    int64_t until_ms;
+    struct arrival *arrival; /* owned */
+    uint32_t count;
+    struct awaited {
+        uint32_t peer;
+        uint64_t number; /* of the first item after MOVED */
+    } * awaited;
+};
+
+/* Connected here, and later to another node. */
+struct absent {
+    uint64_t hash;
+    int64_t look_ms;
+};
+
+static bool same(const void *item, const void *key)
+{
+    const struct pending_arrival *a = item;
+    const uint64_t *token = key;
+
+    return a->token == *token;
+}
+
+static void send_home(struct cluster *c, uint64_t hash, struct arrival *a)
+{
+    struct note *n = cluster_note(NOTE_ADOPT, c);
+
+    n->arrival = a;
+    cluster_post(c, hub_home(c->hub, hash)->number, n, sizeof(*n));
+}
+
+static void let_in(struct cluster *c, struct pending_arrival *p)
+{
+    map_remove(&c->arrivals, hash_mix(p->token, 0), p);
+    list_remove(&p->link);
+    send_home(c, p->hash, p->arrival);
+    mem_free(p->awaited);
+    mem_free(p);
+}
+
+/* ---- those who were on another node before ---- */
+
+void arrivals_on_moved(void *cluster, uint64_t hash)
+{
+    struct cluster *c = cluster;
+
+    forward_to_all(c, &(struct envelope){.kind = ENVELOPE_MOVED, .hash = hash});
+    c->moved = hash;
+}
+
+/* One that has not been heard of lately may never confirm. */
+static bool is_confirmed(const struct cluster *c, const struct awaited *a)
+{
+    const struct peer *p = membership_numbered(&c->members, a->peer);
+
+    return !p || p->stream.first >= a->number || cluster_now(c) - p->heard_ms > 2 * c->set->beat_ms;
+}
+
+static bool all_know(const struct cluster *c, const struct pending_arrival *p)
+{
+    uint32_t i;
+
+    for (i = 0; i < p->count; i++)
+        if (!is_confirmed(c, &p->awaited[i]))
+            return false;
+    return true;
+}
+
+static void await_confirmations(struct cluster *c, struct pending_arrival *p)
+{
+    uint32_t i, count = c->members.peers.len;
+
+    p->awaited = mem_zero(count * sizeof(*p->awaited) + 1);
+    p->count = count;
+    for (i = 0; i < count; i++) {
+        const struct peer *peer = c->members.peers.at[i];
+
+        p->awaited[i] = (struct awaited){peer->number, peer->stream.first + peer->stream.count};
+    }
+    p->until_ms = cluster_now(c) + MOVED_WAIT_MS;
+    list_remove(&p->link);
+    list_push_back(&c->arrivals_moving, &p->link);
+}
+
+void arrivals_on_confirmed(struct cluster *c)
+{
+    struct list *link = list_first(&c->arrivals_moving), *next;
+
+    for (; link && link != &c->arrivals_moving; link = next) {
+        struct pending_arrival *p = container_of(link, struct pending_arrival, link);
+
+        next = link->next;
+        if (cluster_now(c) >= p->until_ms || all_know(c, p))
+            let_in(c, p);
+    }
+}
+
+/* ---- all who come ---- */
+
+void arrivals_on_register(struct cluster *c, struct note *n)
+{
+    struct pending_arrival *p;
+    uint64_t token = ++c->last_name;
+
+    if (n->arrival && !c->beat.away_ms) {
+        p = mem_new(struct pending_arrival);
+        p->token = token;
+        p->hash = n->name;
+        p->until_ms = cluster_now(c) + c->set->register_ms;
+        p->arrival = n->arrival;
+        map_add(&c->arrivals, hash_mix(token, 0), p);
+        list_push_back(&c->arrivals_oldest, &p->link);
+    } else if (n->arrival) {
+        send_home(c, n->name, n->arrival);
+    }
+    n->arrival = NULL;
+    directory_put(c->directory, n->name, arrivals_on_put, c, token);
+}
+
+void arrivals_on_put(void *cluster, uint64_t token, bool written)
+{
+    struct cluster *c = cluster;
+    struct pending_arrival *p = map_find(&c->arrivals, hash_mix(token, 0), same, &token);
+
+    (void)written; /* if not, the directory says it is not whole, and everybody is asked */
+    if (p && c->moved == p->hash && c->members.peers.len)
+        await_confirmations(c, p);
+    else if (p)
+        let_in(c, p);
+    c->moved = 0;
+}
+
+void arrivals_forget_all(struct cluster *c)
+{
+    struct list *link;
+
+    while ((link = list_first(&c->arrivals_oldest)) || (link = list_first(&c->arrivals_moving))) {
+        struct pending_arrival *p = container_of(link, struct pending_arrival, link);
+
+        list_remove(link);
+        c->hub->discard(p->arrival);
+        mem_free(p->awaited);
+        mem_free(p);
+    }
+    map_fini(&c->arrivals);
+    while (c->elsewhere.len) {
+        mem_free(c->elsewhere.at[0]);
+        (void)vec_swap_remove(&c->elsewhere, 0);
+    }
+    vec_fini(&c->elsewhere);
+}
+
+/* ---- all of ours, again ---- */
+
+void arrivals_list(struct cluster *c)
+{
+    c->listing = true;
+    c->list_shard = 0;
+    c->list_cursor = UINT32_MAX;
+}
+
+void arrivals_list_some(struct cluster *c)
+{
+    uint64_t some[256];
+    uint32_t listed = 0;
+
+    while (c->listing && listed < LIST_A_TURN) {
+        const struct presence *p = &c->hub->shards[c->list_shard]->presence;
+        uint32_t count = presence_list(p, &c->list_cursor, some, 256), i;
+
+        for (i = 0; i < count; i++)
+            directory_put_again(c->directory, some[i]);
+        listed += count;
+        if (c->list_cursor)
+            continue;
+        c->list_cursor = UINT32_MAX;
+        if (++c->list_shard < c->hub->count)
+            continue;
+        c->listing = false;
+        directory_listed(c->directory);
+    }
+    if (c->listing)
+        c->loop.hurry = true;
+}
+
+/* ---- here and elsewhere ---- */
+
+bool arrivals_is_here(void *cluster, uint64_t hash)
+{
+    const struct cluster *c = cluster;
+
+    return presence_has(&hub_home(c->hub, hash)->presence, hash);
+}
+
+static void tell_home(struct cluster *c, uint64_t hash, bool elsewhere)
+{
+    struct note *n = cluster_note(NOTE_ELSEWHERE, c);
+
+    n->name = hash;
+    n->a = elsewhere;
+    cluster_post(c, hub_home(c->hub, hash)->number, n, sizeof(*n));
+}
+
+void arrivals_are_elsewhere(void *cluster, uint64_t hash)
+{
+    struct cluster *c = cluster;
+    struct absent *a;
+
+    tell_home(c, hash, true);
+    if (c->elsewhere.len >= ABSENT_MAX)
+        return;
+    a = mem_new(struct absent);
+    a->hash = hash;
+    a->look_ms = cluster_now(c) + ABSENT_LOOK_MS;
+    vec_push(&c->elsewhere, a);
+}
+
+static void on_verified(void *cluster, uint64_t hash, enum directory_answer answer,
+                        struct peer *peer)
+{
+    struct cluster *c = cluster;
+
+    (void)peer;
+    if (answer == DIRECTORY_FOUND)
+        arrivals_are_elsewhere(c, hash);
+    else
+        tell_home(c, hash, false); /* which writes it again */
+}
+
+/* At once, because the other node waits to answer; then it is looked whether that is still so: of
+   two nodes' messages the older one may come last. */
+void arrivals_elsewhere(struct cluster *c, uint64_t hash)
+{
+    tell_home(c, hash, true);
+    directory_verify(c->directory, hash, on_verified, c, hash);
+}
+
+static void on_looked(void *cluster, uint64_t hash, enum directory_answer answer, struct peer *peer)
+{
+    struct cluster *c = cluster;
+    uint32_t i;
+
+    (void)peer;
+    if (answer == DIRECTORY_FOUND || answer == DIRECTORY_FAILED)
+        return;
+    tell_home(c, hash, false);
+    for (i = 0; i < c->elsewhere.len; i++) {
+        struct absent *a = c->elsewhere.at[i];
+
+        if (a->hash != hash)
+            continue;
+        (void)vec_swap_remove(&c->elsewhere, i);
+        mem_free(a);
+        return;
+    }
+}
+
+void arrivals_tick(struct cluster *c)
+{
+    struct list *link;
+    uint32_t i;
+
+    arrivals_on_confirmed(c);
+    while ((link = list_first(&c->arrivals_oldest))) {
+        struct pending_arrival *p = container_of(link, struct pending_arrival, link);
+
+        if (cluster_now(c) < p->until_ms && !c->beat.away_ms)
+            break;
+        let_in(c, p);
+    }
+    for (i = 0; i < c->elsewhere.len; i++) {
+        struct absent *a = c->elsewhere.at[i];
+
+        if (cluster_now(c) < a->look_ms)
+            continue;
+        a->look_ms = cluster_now(c) + ABSENT_LOOK_MS;
+        directory_verify(c->directory, a->hash, on_looked, c, a->hash);
+    }
+}

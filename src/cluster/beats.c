@@ -1,0 +1,206 @@
+/*
+ * Does this node hear, and is it heard? Each beat goes through the bus to every peer and back to
+ * ourselves. No echo, or silence of all the others: the bus is away, and says so to everybody. If
+ * others are well meanwhile it is this node that is deaf, and its clients are better off there.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/meter.h"
+#include "cluster/node.h"
+
+enum {
+    PROBE_EVERY_MS = 1000,
+    EVICT_EVERY_MS = 100,
+    EVICT_STEPS = 50, /* all of them in so many steps */
+    JOIN_MOST_MS = 3000,
+};
+
+void beats_on_echo(struct cluster *c)
+{
+    int64_t took_us = clock_mono_us() - c->beat.sent_us;
+
+    c->beat.echo_ms = cluster_now(c);
+    meter_add(METER_CLUSTER_ECHO_US, took_us - meter_own(METER_CLUSTER_ECHO_US));
+}
+
+/* ---- away ---- */
+
+static bool peers_are_silent(const struct cluster *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->members.peers.len; i++) {
+        const struct peer *p = c->members.peers.at[i];
+
+        if (cluster_now(c) - p->heard_ms <= c->set->echo_ms)
+            return false;
+    }
+    return c->members.peers.len > 1; /* of one alone it may be the one that is gone */
+}
+
+static const char *what_is_wrong(const struct cluster *c)
+{
+    if (!redis_is_up(c->redis))
+        return "Redis cannot be reached";
+    if (!c->beat.subscribed)
+        return "this node's channel is not subscribed";
+    if (cluster_now(c) - c->beat.echo_ms > c->set->echo_ms)
+        return "this node's own beats do not come back";
+    return peers_are_silent(c) ? "no other node is heard" : NULL;
+}
+
+static void set_away(struct cluster *c, const char *why)
+{
+    c->beat.away_ms = cluster_now(c);
+    c->beat.renewed_ms = cluster_now(c);
+    atomic_store(&c->hub->bus.away, true);
+    meter_add(METER_CLUSTER_AWAY, 1);
+    if (!atomic_load(&c->hub->bus.joined))
+        return;
+    meter_add(METER_CLUSTER_LOST, 1);
+    log_warn("cluster away", LOG_STR("reason", why),
+             LOG_STR("hint", "messages for other nodes are refused; local ones go on"));
+}
+
+static void set_deaf(struct cluster *c, bool deaf)
+{
+    if (atomic_load(&c->hub->bus.deaf) == deaf)
+        return;
+    atomic_store(&c->hub->bus.deaf, deaf);
+    if (deaf)
+        log_warn("cluster deaf", LOG_NUM("sockets", meter_sum(METER_SOCKETS)),
+                 LOG_STR("hint", "other nodes are well: clients are sent there"));
+    else
+        log_info("cluster hears again", LOG_NUM("sockets", meter_sum(METER_SOCKETS)));
+}
+
+static void set_back(struct cluster *c)
+{
+    int64_t away_ms = cluster_now(c) - c->beat.away_ms;
+    uint32_t i;
+
+    c->beat.away_ms = 0;
+    atomic_store(&c->hub->bus.away, false);
+    meter_add(METER_CLUSTER_AWAY, -1);
+    set_deaf(c, false);
+    for (i = 0; i < c->members.peers.len; i++) {
+        struct peer *p = c->members.peers.at[i];
+
+        stream_rewind(&p->stream);
+    }
+    if (atomic_load(&c->hub->bus.joined))
+        log_info("cluster back", LOG_NUM("away_ms", away_ms),
+                 LOG_NUM("nodes", c->members.peers.len + 1));
+    forward_retry(c);
+}
+
+/* ---- joined ---- */
+
+/* Every peer has spoken to us, so it sends us what is ours; one that is listed and dead would keep
+   us waiting until its lease is over. */
+static bool everybody_knows_us(const struct cluster *c)
+{
+    uint32_t i;
+
+    if (!c->members.listed)
+        return false;
+    if (cluster_now(c) - c->beat.listed_ms > JOIN_MOST_MS)
+        return true;
+    for (i = 0; i < c->members.peers.len; i++) {
+        const struct peer *p = c->members.peers.at[i];
+
+        if (!p->heard_ms)
+            return false;
+    }
+    return true;
+}
+
+static void look_if_joined(struct cluster *c)
+{
+    if (c->members.listed && !c->beat.listed_ms)
+        c->beat.listed_ms = cluster_now(c);
+    if (atomic_load(&c->hub->bus.joined) || c->beat.away_ms || !everybody_knows_us(c))
+        return;
+    atomic_store(&c->hub->bus.joined, true);
+    log_info("cluster joined", LOG_STR("instance", c->id),
+             LOG_NUM("nodes", c->members.peers.len + 1));
+}
+
+void beats_judge(struct cluster *c)
+{
+    const char *wrong = what_is_wrong(c);
+
+    if (wrong && !c->beat.away_ms)
+        set_away(c, wrong);
+    else if (!wrong && c->beat.away_ms)
+        set_back(c);
+    look_if_joined(c);
+}
+
+/* ---- deaf ---- */
+
+static void on_probed(void *cluster, enum probe_answer answer)
+{
+    struct cluster *c = cluster;
+
+    if (answer == PROBE_UP && c->beat.away_ms && !c->ending)
+        set_deaf(c, true);
+}
+
+static void probe_others(struct cluster *c)
+{
+    uint32_t i;
+
+    c->beat.probed_ms = cluster_now(c);
+    for (i = 0; i < c->members.peers.len; i++) {
+        const struct peer *p = c->members.peers.at[i];
+
+        if (p->cluster_url)
+            (void)probe_start(c->probe, p->cluster_url, on_probed, c);
+    }
+}
+
+static void evict_some(struct cluster *c)
+{
+    int64_t sockets = meter_sum(METER_SOCKETS);
+    uint32_t i, each = (uint32_t)(sockets / EVICT_STEPS / c->hub->count + 1);
+
+    c->beat.evicted_ms = cluster_now(c);
+    for (i = 0; i < c->hub->count && sockets; i++) {
+        struct note *n = cluster_note(NOTE_EVICT, c);
+
+        n->a = each;
+        cluster_post(c, i, n, sizeof(*n));
+    }
+}
+
+static void care_while_away(struct cluster *c)
+{
+    int64_t now = cluster_now(c);
+
+    if (redis_is_up(c->redis) && now - c->beat.renewed_ms > c->set->echo_ms) {
+        c->beat.renewed_ms = now;
+        redis_resubscribe(c->redis);
+    }
+    if (c->ending || !atomic_load(&c->hub->bus.joined) ||
+        now - c->beat.away_ms < c->set->deaf_grace_ms)
+        return;
+    if (!atomic_load(&c->hub->bus.deaf) && now - c->beat.probed_ms >= PROBE_EVERY_MS)
+        probe_others(c);
+    if (atomic_load(&c->hub->bus.deaf) && now - c->beat.evicted_ms >= EVICT_EVERY_MS)
+        evict_some(c);
+}
+
+void beats_tick(struct cluster *c)
+{
+    if (cluster_now(c) - c->beat.sent_ms >= c->set->beat_ms) {
+        c->beat.sent_ms = cluster_now(c);
+        c->beat.sent_us = clock_mono_us();
+        if (redis_is_up(c->redis))
+            courier_beat(c);
+        directory_beat(c->directory);
+    }
+    beats_judge(c);
+    if (c->beat.away_ms)
+        care_while_away(c);
+}

@@ -1,0 +1,193 @@
+/* Batches, out and in: what streams hold becomes publishes, what is heard goes through streams. */
+#include "base/log.h"
+#include "base/meter.h"
+#include "cluster/node.h"
+
+static struct bytes channel_of(struct cluster *c, const char *id)
+{
+    c->channel.len = 0;
+    buf_printf(&c->channel, "%s:node:%s", c->set->prefix, id);
+    return buf_bytes(&c->channel);
+}
+
+/* What stands in c->batch. */
+static void publish(struct cluster *c, const char *to)
+{
+    redis_publish(c->redis, channel_of(c, to), buf_bytes(&c->batch), NULL, NULL);
+    meter_add(METER_CLUSTER_BATCHES, 1);
+}
+
+/* A batch with what it says for the stream, and behind it as many items as fit; returns their
+ * bytes. */
+static size_t publish_to(struct cluster *c, struct peer *p, uint8_t flags)
+{
+    struct batch b = {.flags = flags,
+                      .from = bytes_text(c->id),
+                      .from_life = c->hub->bus.life,
+                      .to_life = p->life};
+    uint64_t first;
+    size_t head;
+
+    stream_head(&p->stream, &b);
+    b.flags |= flags;
+    c->batch.len = 0;
+    batch_write(&c->batch, &b);
+    head = c->batch.len;
+    stream_take(&p->stream, BATCH_BYTES, &c->batch, &first, cluster_now(c));
+    publish(c, p->id);
+    stream_acked(&p->stream, cluster_now(c));
+    return c->batch.len - head;
+}
+
+void courier_confirm(struct cluster *c, struct peer *p)
+{
+    (void)publish_to(c, p, 0);
+}
+
+static bool is_owed(const struct cluster *c, const struct stream *s)
+{
+    return s->misses || (s->owes_ack && cluster_now(c) - s->owes_since_ms >= ACK_AFTER_MS);
+}
+
+static void write_one(struct cluster *c, struct peer *p)
+{
+    size_t published = 0;
+
+    while (stream_has_unsent(&p->stream) && published < TURN_BYTES)
+        published += publish_to(c, p, 0);
+    if (stream_has_unsent(&p->stream))
+        c->loop.hurry = true;
+    else if (is_owed(c, &p->stream))
+        (void)publish_to(c, p, 0);
+}
+
+static void measure(struct cluster *c)
+{
+    int64_t bytes = 0;
+    bool full = c->queue.bytes > c->set->waiting_bytes;
+    uint32_t i;
+
+    for (i = 0; i < c->members.peers.len; i++) {
+        const struct peer *p = c->members.peers.at[i];
+
+        bytes += (int64_t)p->stream.bytes;
+        full = full || stream_is_full(&p->stream);
+    }
+    meter_add(METER_CLUSTER_UNCONFIRMED, bytes - c->unconfirmed);
+    meter_add(METER_CLUSTER_WAITING, (int64_t)c->queue.bytes - c->queued);
+    c->unconfirmed = bytes;
+    c->queued = (int64_t)c->queue.bytes;
+    atomic_store(&c->hub->bus.full, full);
+}
+
+void courier_write(struct cluster *c)
+{
+    uint32_t i;
+
+    if (redis_is_up(c->redis))
+        for (i = 0; i < c->members.peers.len; i++)
+            write_one(c, c->members.peers.at[i]);
+    measure(c);
+}
+
+void courier_tick(struct cluster *c)
+{
+    uint32_t i;
+
+    if (c->beat.away_ms) /* then it would only fill what does not flow */
+        return;
+    for (i = 0; i < c->members.peers.len; i++) {
+        struct peer *p = c->members.peers.at[i];
+
+        if (stream_waits_ms(&p->stream, cluster_now(c)) >= RESEND_AFTER_MS) {
+            meter_add(METER_CLUSTER_RESENT, p->stream.sent);
+            stream_rewind(&p->stream);
+        }
+    }
+}
+
+void courier_beat(struct cluster *c)
+{
+    struct batch own = {.flags = BATCH_BEAT,
+                        .from = bytes_text(c->id),
+                        .from_life = c->hub->bus.life,
+                        .to_life = c->hub->bus.life};
+    uint32_t i;
+
+    c->batch.len = 0;
+    batch_write(&c->batch, &own);
+    publish(c, c->id);
+    for (i = 0; i < c->members.peers.len; i++)
+        (void)publish_to(c, c->members.peers.at[i], BATCH_BEAT);
+}
+
+bool courier_is_done(const struct cluster *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->members.peers.len; i++) {
+        const struct peer *p = c->members.peers.at[i];
+
+        if (p->stream.count)
+            return false;
+    }
+    return c->queue.count == 0;
+}
+
+/* ---- in ---- */
+
+static void read_items(struct cluster *c, struct peer *p, const struct batch *b)
+{
+    struct bytes rest = b->items, item;
+    uint64_t number = b->first;
+    uint32_t life = p->number;
+
+    while (rest.len && batch_next(&rest, &item) == ERR_OK) {
+        enum stream_verdict verdict = stream_accept(&p->stream, number++, cluster_now(c));
+
+        if (verdict == STREAM_GAP)
+            return;
+        if (verdict == STREAM_OLD)
+            continue;
+        meter_add(METER_CLUSTER_TAKEN, 1);
+        take(c, p, item);
+        p = membership_numbered(&c->members, life); /* it may have said BYE */
+        if (!p)
+            return;
+    }
+}
+
+static void read_batch(struct cluster *c, struct peer *p, const struct batch *b)
+{
+    uint32_t sent = p->stream.sent;
+
+    p->heard_ms = cluster_now(c);
+    if (stream_read(&p->stream, b, cluster_now(c)))
+        return;
+    if (p->stream.sent < sent && b->flags & BATCH_MISSING)
+        meter_add(METER_CLUSTER_RESENT, sent - p->stream.sent);
+    if (!list_is_empty(&c->arrivals_moving))
+        arrivals_on_confirmed(c);
+    if (!c->gone)
+        read_items(c, p, b);
+}
+
+void courier_on_message(void *cluster, struct bytes channel, struct bytes payload)
+{
+    struct cluster *c = cluster;
+    struct batch b;
+    struct peer *p;
+
+    (void)channel;
+    if (batch_read(payload, &b) || b.to_life != c->hub->bus.life)
+        return;
+    if (b.from_life == c->hub->bus.life && bytes_equal(b.from, bytes_text(c->id))) {
+        beats_on_echo(c);
+        return;
+    }
+    p = membership_find(&c->members, b.from, b.from_life);
+    if (p)
+        read_batch(c, p, &b);
+    else
+        membership_beat(&c->members); /* somebody new */
+}

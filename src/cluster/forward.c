@@ -1,0 +1,366 @@
+#include "cluster/node.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "flow/frame.h"
+#include "hub/notification.h"
+#include "hub/presence.h"
+#include "net/ws_conn.h"
+
+/* ---- the queue ---- */
+
+static struct waiting *at(struct queue *q, uint64_t number)
+{
+    return &q->ring[number & (q->size - 1)];
+}
+
+static void grow(struct queue *q)
+{
+    uint32_t size = q->size ? q->size * 2 : 64, i;
+    struct waiting *ring = mem_alloc(size * sizeof(*ring));
+
+    for (i = 0; i < q->count; i++)
+        ring[(q->first + i) & (size - 1)] = *at(q, q->first + i);
+    mem_free(q->ring);
+    q->ring = ring;
+    q->size = size;
+}
+
+static size_t weight_of(const struct notification *n)
+{
+    return sizeof(struct waiting) + sizeof(*n) + n->frame->len;
+}
+
+static uint64_t push(struct queue *q, const struct waiting *w)
+{
+    uint64_t number = q->first + q->count;
+
+    if (q->count == q->size)
+        grow(q);
+    *at(q, number) = *w;
+    q->count++;
+    q->bytes += weight_of(w->notification);
+    return number;
+}
+
+static struct waiting pop(struct queue *q)
+{
+    struct waiting w = *at(q, q->first);
+
+    q->first++;
+    q->count--;
+    q->bytes -= weight_of(w.notification);
+    return w;
+}
+
+/* ---- to a peer ---- */
+
+void forward_to(struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    struct piece *piece = piece_new(e);
+
+    (void)c;
+    stream_push(&p->stream, piece);
+    piece_unref(piece);
+    meter_add(METER_CLUSTER_SENT, 1);
+}
+
+void forward_to_all(struct cluster *c, const struct envelope *e)
+{
+    struct piece *piece;
+    uint32_t i;
+
+    if (!c->members.peers.len)
+        return;
+    piece = piece_new(e);
+    for (i = 0; i < c->members.peers.len; i++) {
+        struct peer *p = c->members.peers.at[i];
+
+        stream_push(&p->stream, piece);
+    }
+    piece_unref(piece);
+    meter_add(METER_CLUSTER_SENT, c->members.peers.len);
+}
+
+/* Who asked another node, and was passed on by us, must be found by the next one. */
+static void name_origin(const struct cluster *c, const struct notification *n, struct envelope *e)
+{
+    const struct peer *p = n->peer ? membership_numbered(&c->members, n->peer) : NULL;
+
+    if (!p)
+        return;
+    e->origin = bytes_text(p->id);
+    e->hash = p->life;
+}
+
+static struct envelope envelope_of(const struct cluster *c, const struct waiting *w)
+{
+    const struct notification *n = w->notification;
+    struct envelope e = {
+        .filter = n->filter, .text = ws_frame_text(n->frame), .order_key = n->order_key};
+
+    switch (w->kind) {
+    case FORWARD_SEND:
+        e.kind = ENVELOPE_SEND;
+        break;
+    case FORWARD_FIND:
+        e.kind = ENVELOPE_FIND;
+        e.a = w->attempts;
+        break;
+    case FORWARD_ACKED:
+        e.kind = ENVELOPE_ACKED;
+        e.id = bytes_text(n->message_id);
+        e.name = n->ask;
+        e.shard = n->asker;
+        e.wait_ms = n->wait_ms;
+        name_origin(c, n, &e);
+        break;
+    }
+    e.hops = (uint8_t)(n->hops + 1);
+    return e;
+}
+
+/* ---- what becomes of the first in line ---- */
+
+static void refuse(struct cluster *c, const struct notification *n)
+{
+    struct peer *p = n->peer ? membership_numbered(&c->members, n->peer) : NULL;
+    struct note *note;
+
+    if (n->peer == 0) {
+        note = cluster_note(NOTE_OUTCOME, c);
+        note->name = n->ask;
+        note->a = OUTCOME_UNREACHABLE;
+        cluster_post(c, n->asker, note, sizeof(*note));
+    } else if (p) {
+        forward_to(c, p,
+                   &(struct envelope){.kind = ENVELOPE_OUTCOME,
+                                      .name = n->ask,
+                                      .shard = n->asker,
+                                      .a = OUTCOME_UNREACHABLE});
+    }
+}
+
+static void to_peer(struct cluster *c, const struct waiting *w, struct peer *p)
+{
+    struct envelope e = envelope_of(c, w);
+
+    forward_to(c, p, &e);
+}
+
+static void ask_everybody(struct cluster *c, const struct waiting *w)
+{
+    struct envelope e = envelope_of(c, w);
+
+    e.hops = HOPS_IF_HERE;
+    forward_to_all(c, &e);
+}
+
+static void deliver_here(struct cluster *c, const struct waiting *w)
+{
+    struct notification *n = w->notification;
+    struct note *note = cluster_note(w->kind == FORWARD_ACKED ? NOTE_ACKED : NOTE_DELIVER, c);
+    uint64_t hash = identity_hash(&c->hub->key, &n->filter.like);
+
+    n->hops++; /* nobody else has it now */
+    note->notification = notification_ref(n);
+    cluster_post(c, hub_home(c->hub, hash)->number, note, n->frame->len);
+}
+
+static bool is_here(const struct cluster *c, const struct notification *n)
+{
+    uint64_t hash = identity_hash(&c->hub->key, &n->filter.like);
+
+    return !c->ending && presence_has(&hub_home(c->hub, hash)->presence, hash);
+}
+
+static void drop(const struct waiting *w)
+{
+    meter_add(w->notification->hops > HOPS_MAX ? METER_DROPPED_ASTRAY : METER_DROPPED_NO_MATCH, 1);
+}
+
+static void release_direct(struct cluster *c, const struct waiting *w)
+{
+    struct notification *n = w->notification;
+    struct peer *p = w->peer ? membership_numbered(&c->members, w->peer) : NULL;
+
+    if (n->hops >= HOPS_MAX || (n->peer && !membership_numbered(&c->members, n->peer)))
+        drop(w);
+    else if (is_here(c, n))
+        deliver_here(c, w);
+    else if (w->answer == DIRECTORY_FOUND && p)
+        to_peer(c, w, p);
+    else if (w->answer == DIRECTORY_FAILED && w->kind == FORWARD_ACKED)
+        refuse(c, n);
+    else if (w->answer == DIRECTORY_NOBODY || w->answer == DIRECTORY_FAILED)
+        drop(w); /* FAILED: this node ends; else it waits for Redis */
+    else         /* HERE, but it is not; UNSURE; or the peer has gone since */
+        ask_everybody(c, w);
+}
+
+static void release(struct cluster *c, const struct waiting *w)
+{
+    if (w->kind == FORWARD_FIND) {
+        find_start(c, w->notification, w->attempts);
+    } else if (filter_is_direct(&w->notification->filter)) {
+        release_direct(c, w);
+    } else {
+        struct envelope e = envelope_of(c, w);
+
+        forward_to_all(c, &e);
+    }
+}
+
+void forward_release(struct cluster *c)
+{
+    struct queue *q = &c->queue;
+
+    while (q->count && at(q, q->first)->state == WAITING_READY) {
+        struct waiting w = pop(q);
+
+        release(c, &w);
+        notification_unref(w.notification);
+    }
+}
+
+/* ---- asking the directory ---- */
+
+static void on_found(void *cluster, uint64_t number, enum directory_answer answer,
+                     struct peer *peer)
+{
+    struct cluster *c = cluster;
+    struct waiting *w;
+
+    if (number - c->queue.first >= c->queue.count)
+        return;
+    w = at(&c->queue, number);
+    if (answer == DIRECTORY_FAILED && w->kind != FORWARD_ACKED && !c->ending) {
+        w->state = WAITING_RETRY;
+        return;
+    }
+    if (answer == DIRECTORY_HERE && !is_here(c, w->notification) && w->tries++ < TRIES_MAX &&
+        !c->ending) {
+        directory_verify(c->directory, identity_hash(&c->hub->key, &w->notification->filter.like),
+                         on_found, c, number);
+        return;
+    }
+    w->state = WAITING_READY;
+    w->answer = answer;
+    w->peer = peer ? peer->number : 0;
+    forward_release(c);
+}
+
+static void ask(struct cluster *c, uint64_t number)
+{
+    struct waiting *w = at(&c->queue, number);
+    uint64_t hash = identity_hash(&c->hub->key, &w->notification->filter.like);
+    struct peer *p = NULL;
+
+    /* What went astray was sent by what somebody remembered. */
+    if (w->notification->hops == 0 && directory_cached(c->directory, hash, &p)) {
+        w->state = WAITING_READY;
+        w->answer = DIRECTORY_FOUND;
+        w->peer = p->number;
+        meter_add(METER_CLUSTER_CACHED, 1);
+        return;
+    }
+    w->state = WAITING_ASKED;
+    meter_add(METER_CLUSTER_LOOKUPS, 1);
+    if (w->notification->hops == 0)
+        directory_look_up(c->directory, hash, on_found, c, number);
+    else
+        directory_verify(c->directory, hash, on_found, c, number);
+}
+
+void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts)
+{
+    struct waiting w = {.notification = notification_ref(n),
+                        .kind = kind,
+                        .attempts = attempts,
+                        .since_ms = cluster_now(c),
+                        .state = WAITING_READY};
+    bool asks = kind != FORWARD_FIND && filter_is_direct(&n->filter) && n->hops < HOPS_MAX &&
+                !is_here(c, n);
+    uint64_t number = push(&c->queue, &w);
+
+    if (asks)
+        ask(c, number);
+    else
+        at(&c->queue, number)->answer = DIRECTORY_HERE;
+    forward_release(c);
+}
+
+void forward_retry(struct cluster *c)
+{
+    uint64_t number = c->queue.first, end = number + c->queue.count;
+
+    for (; number < end; number++)
+        if (number >= c->queue.first && at(&c->queue, number)->state == WAITING_RETRY)
+            ask(c, number);
+    forward_release(c);
+}
+
+void forward_forget_all(struct cluster *c)
+{
+    while (c->queue.count) {
+        struct waiting w = pop(&c->queue);
+
+        notification_unref(w.notification);
+    }
+    mem_free(c->queue.ring);
+    c->queue = (struct queue){0};
+}
+
+/* ---- what a peer leaves behind ---- */
+
+struct taking {
+    struct cluster *cluster;
+    bool died;
+};
+
+static void again(struct cluster *c, const struct envelope *e)
+{
+    struct notification *n = take_notification(c, e);
+
+    n->hops = e->hops < HOPS_MAX ? e->hops : 0; /* what was for everybody is asked for anew */
+    if (e->kind == ENVELOPE_ACKED) {
+        n->ask = e->name;
+        n->asker = e->shard;
+        n->wait_ms = e->wait_ms;
+        memcpy(n->message_id, e->id.at, e->id.len);
+        forward(c, n, FORWARD_ACKED, 0);
+    } else {
+        forward(c, n, e->kind == ENVELOPE_SEND ? FORWARD_SEND : FORWARD_FIND, e->a);
+    }
+    notification_unref(n);
+}
+
+/* Who said BYE has not read it, so it is nobody's; who died may have. */
+static void take_back(void *context, struct bytes item)
+{
+    const struct taking *t = context;
+    struct cluster *c = t->cluster;
+    static const struct envelope_limits limits = {UINT16_MAX, EXCLUDES_MAX};
+    struct envelope e;
+    bool is_message;
+
+    arena_reset(&c->arena);
+    if (envelope_read(item, &limits, &c->arena, &e)) /* our own: cannot be */
+        return;
+    is_message = e.kind == ENVELOPE_SEND || e.kind == ENVELOPE_FIND || e.kind == ENVELOPE_PICK ||
+                 e.kind == ENVELOPE_ACKED;
+    if (!is_message)
+        return;
+    if (t->died)
+        meter_add(METER_DROPPED_NODE_GONE, 1);
+    else if (e.kind == ENVELOPE_FIND || e.kind == ENVELOPE_PICK || filter_is_direct(&e.filter))
+        again(c, &e);
+}
+
+void forward_take_back(struct cluster *c, struct peer *p, bool died)
+{
+    struct taking t = {c, died};
+
+    stream_forget(&p->stream, take_back, &t);
+}

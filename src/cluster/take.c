@@ -1,0 +1,197 @@
+/* What another node says: items become notes to the shards, and answers. */
+#include "base/mem.h"
+#include "base/meter.h"
+#include "cluster/node.h"
+#include "flow/frame.h"
+#include "hub/notification.h"
+#include "hub/presence.h"
+#include "net/ws_conn.h"
+
+struct notification *take_notification(struct cluster *c, const struct envelope *e)
+{
+    enum frame_class class = e->kind == ENVELOPE_ACKED ? FRAME_ACKED : FRAME_PLAIN;
+    struct frame *f = ws_frame(class, WS_TEXT, e->text, (struct bytes){0});
+    struct notification *n = notification_new(&e->filter, f);
+
+    frame_unref(f);
+    n->order_key = e->order_key;
+    n->hops = e->hops;
+    n->filter_hash = filter_hash(&c->hub->key, &e->filter);
+    return n;
+}
+
+static void post(struct cluster *c, uint32_t shard, enum note_kind kind, struct notification *n)
+{
+    struct note *note = cluster_note(kind, c);
+
+    note->notification = notification_ref(n);
+    cluster_post(c, shard, note, n->frame->len);
+}
+
+static uint64_t hash_of(const struct cluster *c, const struct envelope *e)
+{
+    return identity_hash(&c->hub->key, &e->filter.like);
+}
+
+static bool is_here(const struct cluster *c, uint64_t hash)
+{
+    return !c->ending && presence_has(&hub_home(c->hub, hash)->presence, hash);
+}
+
+/* For one client: to its home, or on to where it is now. */
+static void take_direct(struct cluster *c, const struct envelope *e, struct notification *n,
+                        enum note_kind note, enum forward_kind kind)
+{
+    uint64_t hash = hash_of(c, e);
+
+    if (is_here(c, hash))
+        post(c, hub_home(c->hub, hash)->number, note, n);
+    else if (e->hops != HOPS_IF_HERE)
+        forward(c, n, kind, 0);
+}
+
+static void take_send(struct cluster *c, const struct envelope *e)
+{
+    bool direct = filter_is_direct(&e->filter);
+    struct notification *n;
+    uint32_t i;
+
+    if (!direct &&
+        (c->ending || !value_counts_may_match(c->hub->bus.values, &c->hub->key, &e->filter)))
+        return;
+    n = take_notification(c, e);
+    if (direct)
+        take_direct(c, e, n, NOTE_DELIVER, FORWARD_SEND);
+    for (i = 0; !direct && i < c->hub->count; i++)
+        post(c, i, NOTE_DELIVER, n);
+    notification_unref(n);
+}
+
+/* Whose ask it is: the node that sent it, or the one it was passed on for. False: that has gone. */
+static bool find_asker(const struct cluster *c, const struct peer *p, const struct envelope *e,
+                       uint32_t *peer)
+{
+    *peer = p->number;
+    if (!e->origin.len)
+        return true;
+    if (e->hash == c->hub->bus.life && bytes_equal(e->origin, bytes_text(c->id))) {
+        *peer = 0;
+        return true;
+    }
+    p = membership_find(&c->members, e->origin, e->hash);
+    *peer = p ? p->number : 0;
+    return p != NULL;
+}
+
+static void take_acked(struct cluster *c, const struct peer *p, const struct envelope *e)
+{
+    struct notification *n;
+    uint32_t peer;
+
+    if (!filter_is_direct(&e->filter) || e->id.len >= sizeof(n->message_id) || e->wait_ms <= 0 ||
+        !find_asker(c, p, e, &peer) || (peer == 0 && e->shard >= c->hub->count))
+        return;
+    n = take_notification(c, e);
+    n->ask = e->name;
+    n->asker = e->shard;
+    n->peer = peer;
+    n->wait_ms = e->wait_ms;
+    memcpy(n->message_id, e->id.at, e->id.len);
+    take_direct(c, e, n, NOTE_ACKED, FORWARD_ACKED);
+    notification_unref(n);
+}
+
+static void take_outcome(struct cluster *c, const struct envelope *e)
+{
+    struct note *n;
+
+    if (e->shard >= c->hub->count || e->a > OUTCOME_UNREACHABLE)
+        return;
+    n = cluster_note(NOTE_OUTCOME, c);
+    n->name = e->name;
+    n->a = e->a;
+    cluster_post(c, e->shard, n, sizeof(*n));
+}
+
+static void take_find(struct cluster *c, const struct envelope *e)
+{
+    struct notification *n = take_notification(c, e);
+
+    forward(c, n, FORWARD_FIND, e->a);
+    notification_unref(n);
+}
+
+void take(struct cluster *c, struct peer *p, struct bytes item)
+{
+    /* Whoever sent it has checked it against limits of its own, which may be wider than ours. */
+    static const struct envelope_limits limits = {UINT16_MAX, EXCLUDES_MAX};
+    struct envelope e;
+
+    arena_reset(&c->arena);
+    if (envelope_read(item, &limits, &c->arena, &e))
+        return;
+    switch (e.kind) {
+    case ENVELOPE_SEND:
+        take_send(c, &e);
+        break;
+    case ENVELOPE_FIND:
+        take_find(c, &e);
+        break;
+    case ENVELOPE_COUNT:
+        find_take_count(c, p, &e);
+        break;
+    case ENVELOPE_COUNTED:
+        find_take_counted(c, p, &e);
+        break;
+    case ENVELOPE_PICK:
+        find_take_pick(c, &e);
+        break;
+    case ENVELOPE_ACKED:
+        take_acked(c, p, &e);
+        break;
+    case ENVELOPE_OUTCOME:
+        take_outcome(c, &e);
+        break;
+    case ENVELOPE_MOVED:
+        directory_forget(c->directory, e.hash);
+        p->stream.owes_since_ms = 0; /* somebody waits for the confirmation */
+        if (is_here(c, e.hash))
+            arrivals_elsewhere(c, e.hash);
+        break;
+    case ENVELOPE_BYE:
+        courier_confirm(c, p);
+        membership_bye(&c->members, p);
+        break;
+    case ENVELOPE_KINDS:
+        break;
+    }
+}
+
+/* ---- what ended shards left ---- */
+
+static void pass_on(struct cluster *c, struct note *n)
+{
+    if (n->kind == NOTE_DELIVER && filter_is_direct(&n->notification->filter))
+        forward(c, n->notification, FORWARD_SEND, 0);
+    else if (n->kind == NOTE_ACKED)
+        forward(c, n->notification, FORWARD_ACKED, 0);
+    else if (n->kind == NOTE_FIND || n->kind == NOTE_PICK)
+        forward(c, n->notification, FORWARD_FIND, n->a);
+}
+
+void take_over(struct cluster *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->hub->count; i++) {
+        struct inbox_link *link = inbox_take(&c->hub->shards[i]->inbox);
+
+        while (link) {
+            struct note *n = container_of(link, struct note, link);
+
+            link = link->next;
+            pass_on(c, n);
+            note_free(c->hub, n);
+        }
+    }
+}
