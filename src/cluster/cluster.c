@@ -493,6 +493,7 @@ enum err cluster_open(struct cluster **out, struct hub *h, const struct cluster_
     meter_add(METER_CLUSTER_NODES, 1);
     meter_add(METER_CLUSTER_AWAY, 1);
     c->beat.away_ms = clock_mono_ms();
+    c->beat.renewed_ms = c->beat.away_ms;
     timer_init(&c->tick, on_tick);
     *out = c;
     return open_parts(c);

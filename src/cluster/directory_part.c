@@ -156,7 +156,7 @@ static void on_marked(void *context, const struct redisReply *reply)
         return;
     }
     p->state = PART_WHOLE;
-    log_info("directory_whole", LOG_NUM("master", master));
+    log_info("directory whole", LOG_NUM("master", master));
 }
 
 static void mark_if_complete(struct directory *d, uint32_t master)
@@ -186,7 +186,7 @@ static void on_renewed(void *context, const struct redisReply *reply)
     mark_value(d, p, value);
     if (directory_is_string(reply) && bytes_equal(directory_text(reply), bytes_text(value)))
         return;
-    log_warn("directory_lost", LOG_NUM("master", master));
+    log_warn("directory lost", LOG_NUM("master", master));
     needs(d, master, d->loop->now_ms);
     probe(d, master);
 }

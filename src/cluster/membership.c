@@ -431,7 +431,7 @@ static void on_beat(void *context, const struct redisReply *reply)
     } else if (reply) {
         m->refused = true;
         if (log_may(&limit, m->loop->now_ms, &held_back))
-            log_warn("beat_refused",
+            log_warn("beat refused",
                      LOG_VIEW("why",
                               reply->type == REDIS_REPLY_ERROR ? text_of(reply) : BYTES("no list")),
                      LOG_NUM("held_back", held_back));

@@ -367,7 +367,7 @@ static enum err open_single(struct redis *r)
     struct redis_address at;
 
     if (!redis_address_set(&at, bytes_text(r->set->host), r->set->port)) {
-        log_error("redis", LOG_STR("reason", "pushca.storage.redis.host or port is none"));
+        log_error("redis settings", LOG_STR("reason", "pushca.storage.redis.host or port is none"));
         return ERR_BAD;
     }
     redis_node_only(r, &at);
@@ -380,7 +380,7 @@ static enum err open_parts(struct redis *r)
     enum err e = redis_tls_open(r->set, &r->world.tls, &why);
 
     if (e) {
-        log_error("redis", LOG_STR("reason", why.text));
+        log_error("redis settings", LOG_STR("reason", why.text));
         return e;
     }
     if (r->shape == REDIS_CLUSTER)

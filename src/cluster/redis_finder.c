@@ -390,7 +390,7 @@ enum err redis_finder_open(struct redis *r)
     timer_init(&f->timer, on_due);
     for (uint32_t i = 0; seeds && seeds[i] && i < SEEDS; i++) {
         if (!redis_address_parse(&f->seeds[f->seed_count++], bytes_text(seeds[i]))) {
-            log_error("redis",
+            log_error("redis settings",
                       LOG_STR("reason", is_cluster
                                             ? "pushca.storage.redis.cluster.nodes: not host:port"
                                             : "pushca.storage.redis.sentinel.nodes: not host:port"),
@@ -399,7 +399,7 @@ enum err redis_finder_open(struct redis *r)
         }
     }
     if (!f->seed_count) {
-        log_error("redis", LOG_STR("reason", "pushca.storage.redis.sentinel.nodes is empty"));
+        log_error("redis settings", LOG_STR("reason", "pushca.storage.redis.sentinel.nodes is empty"));
         return ERR_BAD;
     }
     f->at = (uint32_t)rand_below(&r->world.rand, f->seed_count); /* not all nodes ask the same */
