@@ -20,6 +20,7 @@ static void check_limits(const struct envelope *e)
     MUST(e->wait_ms >= 0 && e->wait_ms <= ENVELOPE_WAIT_MS);
     MUST(utf8_valid(e->text));
     check_name(e->id, ENVELOPE_ID_BYTES);
+    check_name(e->origin, ENVELOPE_ORIGIN_BYTES);
     for (int d = 0; d < DIMENSIONS; d++)
         check_name(e->filter.like.dim[d], limits.dimension_bytes);
     for (size_t i = 0; i < e->filter.excluded; i++)

@@ -20,7 +20,7 @@ enum {
     HAS_EXCLUDE = 1 << 14,
     HAS_ID = 1 << 15,
     HAS_TEXT = 1 << 16,
-    HAS_ORIGIN = 1 << 17,
+    HAS_ORIGIN = 1 << 17, /* its place is before the text */
     KNOWN = (1 << 18) - 1,
 
     EIGHTS = HAS_NAME | HAS_HASH | HAS_ORDER_KEY | HAS_WAIT,

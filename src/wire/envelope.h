@@ -8,9 +8,9 @@
  *             oldest(8) first(8) seen(8) item*
  *   item   := length(4) kind(1) present(3) member*      numbers little-endian
  *   member := name(8) hash(8) order_key(8) wait_ms(8) shard(4) a(4) b(4) hops(1)
- *             dimension{4} exclude id text              those present, in this order
+ *             dimension{4} exclude id origin text       those present, in this order
  *   dimension := length(2) bytes      exclude := count(4) (dimension{4})*
- *   id     := length(1) bytes         text := length(4) bytes
+ *   id, origin := length(1) bytes     text := length(4) bytes
  *
  * Owner:   views into what was read.      Thread: any.
  * Limits:  ENVELOPE_BYTES an item; dimensions and lists are checked against `limits` when read:

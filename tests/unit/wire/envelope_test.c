@@ -46,6 +46,7 @@ static void assert_same_envelope(const struct envelope *a, const struct envelope
     assert_same_filter(&a->filter, &b->filter);
     assert_same(a->text, b->text);
     assert_same(a->id, b->id);
+    assert_same(a->origin, b->origin);
     assert_true(a->name == b->name && a->hash == b->hash && a->order_key == b->order_key);
     assert_true(a->wait_ms == b->wait_ms && a->shard == b->shard && a->a == b->a && a->b == b->b);
     assert_true(a->hops == b->hops && a->ready_only == b->ready_only);
@@ -81,6 +82,8 @@ static struct envelope acked(void)
         .filter.like = {{BYTES("ws"), BYTES("bob@test.ee"), BYTES("phone"), BYTES("app")}},
         .text = BYTES("0190-0@@hi"),
         .id = BYTES("0190-0"),
+        .origin = BYTES("node-1"),
+        .hash = 77,
         .name = 0x1122334455667788,
         .order_key = 9,
         .wait_ms = 35000,
@@ -128,6 +131,8 @@ static void a_small_item_is_small(void **state)
 }
 
 /* ---- what is refused ---- */
+
+static const char long_name[] = "0123456789012345678901234567890123456789012345678901234567890123";
 
 static enum err read_at(const char *at, size_t len)
 {
@@ -193,6 +198,29 @@ static void limits_hold_at_their_edges(void **state)
     assert_int_equal(read_written(&e), ERR_BAD);
     e.wait_ms = -1;
     assert_int_equal(read_written(&e), ERR_BAD);
+    e = acked();
+    e.origin = bytes_of(long_name, ENVELOPE_ORIGIN_BYTES);
+    e.id = bytes_of(long_name, ENVELOPE_ID_BYTES);
+    assert_int_equal(read_written(&e), ERR_OK);
+}
+
+/* By hand: the writer would refuse. */
+static void ids_hold_at_their_edges(void **state)
+{
+    struct buf out = {0};
+
+    (void)state;
+    for (int origin = 0; origin < 2; origin++)
+        for (size_t over = 0; over < 2; over++) {
+            size_t len = (origin ? ENVELOPE_ORIGIN_BYTES : ENVELOPE_ID_BYTES) + over;
+
+            out.len = 0;
+            buf_add(&out, origin ? BYTES("\0\0\0\2") : BYTES("\0\0\200\0"));
+            buf_add_char(&out, (char)len);
+            buf_add(&out, bytes_of(long_name, len));
+            assert_int_equal(read_at(out.at, out.len), over ? ERR_BAD : ERR_OK);
+        }
+    buf_fini(&out);
 }
 
 static void names_are_plain_utf8(void **state)
@@ -209,6 +237,9 @@ static void names_are_plain_utf8(void **state)
         assert_int_equal(read_written(&e), ERR_BAD);
         e = acked();
         e.id = bad[i];
+        assert_int_equal(read_written(&e), ERR_BAD);
+        e = acked();
+        e.origin = bad[i];
         assert_int_equal(read_written(&e), ERR_BAD);
         e = acked();
         e.filter.exclude = &exclude;
@@ -247,7 +278,9 @@ static void unknown_kinds_bits_and_zeros_are_refused(void **state)
     static const char bye[] = {ENVELOPE_BYE, 0, 0, 0};
     static const char unknown[] = {ENVELOPE_KINDS, 0, 0, 0};
     static const char hash[] = {ENVELOPE_MOVED, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    static const char zero[12] = {ENVELOPE_MOVED, 2};
     static const char text[] = {ENVELOPE_SEND, 0, 0, 1, 0, 0, 0, 0};
+    static const char origin[] = {ENVELOPE_SEND, 0, 0, 2, 0};
     char bits[4] = {ENVELOPE_BYE};
 
     (void)state;
@@ -256,13 +289,14 @@ static void unknown_kinds_bits_and_zeros_are_refused(void **state)
     bits[0] = (char)0xff;
     assert_int_equal(read_at(bits, sizeof(bits)), ERR_BAD);
     bits[0] = ENVELOPE_BYE;
-    for (int bit = 1; bit < 8; bit++) {
+    for (int bit = 2; bit < 8; bit++) {
         bits[3] = (char)(1 << bit);
         assert_int_equal(read_at(bits, sizeof(bits)), ERR_BAD);
     }
     assert_int_equal(read_at(hash, sizeof(hash)), ERR_OK);
-    assert_int_equal(read_at("\x07\x02\0\0\0\0\0\0\0\0\0\0", 12), ERR_BAD); /* there, and zero */
+    assert_int_equal(read_at(zero, sizeof(zero)), ERR_BAD);
     assert_int_equal(read_at(text, sizeof(text)), ERR_BAD);
+    assert_int_equal(read_at(origin, sizeof(origin)), ERR_BAD);
 }
 
 /* Memory is asked for only when the bytes of that many entries are there. */
@@ -402,7 +436,7 @@ static struct bytes any_name(struct dice *d, char *room, size_t least)
 static void any_envelope_comes_back(void **state)
 {
     struct dice d = dice_new("envelope");
-    static char rooms[4][DIMENSIONS][16], id[16], text[1000];
+    static char rooms[4][DIMENSIONS][16], id[16], origin[16], text[1000];
     struct identity exclude[3];
 
     (void)state;
@@ -420,6 +454,7 @@ static void any_envelope_comes_back(void **state)
         e.filter.excluded = dice_roll(&d, 4);
         e.filter.find_any = dice_roll(&d, 2);
         e.id = any_name(&d, id, whole);
+        e.origin = any_name(&d, origin, 0);
         e.text = bytes_of(text, dice_roll(&d, sizeof(text)));
         e.name = dice_word(&d) >> dice_roll(&d, 64);
         e.hash = dice_roll(&d, 2) ? dice_word(&d) : 0;
@@ -471,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_small_item_is_small),
         cmocka_unit_test(cut_or_longer_it_is_refused),
         cmocka_unit_test(limits_hold_at_their_edges),
+        cmocka_unit_test(ids_hold_at_their_edges),
         cmocka_unit_test(names_are_plain_utf8),
         cmocka_unit_test(what_a_kind_needs_must_be_there),
         cmocka_unit_test(unknown_kinds_bits_and_zeros_are_refused),
