@@ -17,48 +17,56 @@ static void publish(struct cluster *c, const char *to)
     meter_add(METER_CLUSTER_BATCHES, 1);
 }
 
-/* A batch with what it says for the stream, and behind it as many items as fit; returns their
- * bytes. */
-static size_t publish_to(struct cluster *c, struct peer *p, uint8_t flags)
+/* A batch with what it says for the stream, and behind it as many items as fit. */
+static void publish_to(struct cluster *c, struct peer *p, uint8_t flags)
 {
     struct batch b = {.flags = flags,
                       .from = bytes_text(c->id),
                       .from_life = c->hub->bus.life,
                       .to_life = p->life};
     uint64_t first;
-    size_t head;
 
     stream_head(&p->stream, &b);
     b.flags |= flags;
     c->batch.len = 0;
     batch_write(&c->batch, &b);
-    head = c->batch.len;
     stream_take(&p->stream, BATCH_BYTES, &c->batch, &first, cluster_now(c));
     publish(c, p->id);
     stream_acked(&p->stream, cluster_now(c));
-    return c->batch.len - head;
+    p->taken_bytes = 0;
 }
 
 void courier_confirm(struct cluster *c, struct peer *p)
 {
-    (void)publish_to(c, p, 0);
+    publish_to(c, p, 0);
 }
 
-static bool is_owed(const struct cluster *c, const struct stream *s)
+static bool is_owed(const struct cluster *c, const struct peer *p)
 {
-    return s->misses || (s->owes_ack && cluster_now(c) - s->owes_since_ms >= ACK_AFTER_MS);
+    const struct stream *s = &p->stream;
+
+    return s->misses || (s->owes_ack && (p->taken_bytes >= FLIGHT_LEAST / 2 ||
+                                         cluster_now(c) - s->owes_since_ms >= ACK_AFTER_MS));
+}
+
+/* How much may be under way to one peer. */
+static size_t flight(const struct cluster *c)
+{
+    size_t share = FLIGHT_BYTES / (c->members.peers.len + 1);
+
+    if (share > FLIGHT_MOST)
+        return FLIGHT_MOST;
+    return share > FLIGHT_LEAST ? share : FLIGHT_LEAST;
 }
 
 static void write_one(struct cluster *c, struct peer *p)
 {
-    size_t published = 0;
+    size_t most = flight(c);
 
-    while (stream_has_unsent(&p->stream) && published < TURN_BYTES)
-        published += publish_to(c, p, 0);
-    if (stream_has_unsent(&p->stream))
-        c->loop.hurry = true;
-    else if (is_owed(c, &p->stream))
-        (void)publish_to(c, p, 0);
+    while (stream_has_unsent(&p->stream) && p->stream.sent_bytes < most)
+        publish_to(c, p, 0);
+    if (is_owed(c, p))
+        publish_to(c, p, 0);
 }
 
 static void measure(struct cluster *c)
@@ -99,9 +107,11 @@ void courier_tick(struct cluster *c)
     for (i = 0; i < c->members.peers.len; i++) {
         struct peer *p = c->members.peers.at[i];
 
-        if (stream_waits_ms(&p->stream, cluster_now(c)) >= RESEND_AFTER_MS) {
+        if (stream_waits_ms(&p->stream, cluster_now(c)) >= RESEND_AFTER_MS << p->resends) {
             meter_add(METER_CLUSTER_RESENT, p->stream.sent);
             stream_rewind(&p->stream);
+            if (p->resends < RESEND_TWICE_MOST)
+                p->resends++;
         }
     }
 }
@@ -118,7 +128,7 @@ void courier_beat(struct cluster *c)
     batch_write(&c->batch, &own);
     publish(c, c->id);
     for (i = 0; i < c->members.peers.len; i++)
-        (void)publish_to(c, c->members.peers.at[i], BATCH_BEAT);
+        publish_to(c, c->members.peers.at[i], BATCH_BEAT);
 }
 
 bool courier_is_done(const struct cluster *c)
@@ -150,6 +160,7 @@ static void read_items(struct cluster *c, struct peer *p, const struct batch *b)
         if (verdict == STREAM_OLD)
             continue;
         meter_add(METER_CLUSTER_TAKEN, 1);
+        p->taken_bytes += item.len;
         take(c, p, item);
         p = membership_numbered(&c->members, life); /* it may have said BYE */
         if (!p)
@@ -160,12 +171,15 @@ static void read_items(struct cluster *c, struct peer *p, const struct batch *b)
 static void read_batch(struct cluster *c, struct peer *p, const struct batch *b)
 {
     uint32_t sent = p->stream.sent;
+    uint64_t first = p->stream.first;
 
     p->heard_ms = cluster_now(c);
     if (stream_read(&p->stream, b, cluster_now(c)))
         return;
-    if (p->stream.sent < sent && b->flags & BATCH_MISSING)
-        meter_add(METER_CLUSTER_RESENT, sent - p->stream.sent);
+    if (p->stream.first > first)
+        p->resends = 0;
+    else if (p->stream.sent < sent)
+        meter_add(METER_CLUSTER_RESENT, sent);
     if (!list_is_empty(&c->arrivals_moving))
         arrivals_on_confirmed(c);
     if (!c->gone)

@@ -25,14 +25,19 @@
 enum {
     HOPS_MAX = 3, /* from node to node */
     EXCLUDES_MAX = 1000000,
-    TRIES_MAX = 5,      /* for one that comes or goes at this moment */
-    HOPS_IF_HERE = 255, /* not passed on: everybody was asked */
-    TICK_MS = 100,      /* beats, resending and verdicts are looked at so often */
-    ACK_AFTER_MS = 20,  /* what came is confirmed so late, if nothing goes there anyway */
-    RESEND_AFTER_MS = 1000,
+    TRIES_MAX = 5,          /* for one that comes or goes at this moment */
+    HOPS_IF_HERE = 255,     /* not passed on: everybody was asked */
+    TICK_MS = 100,          /* beats, resending and verdicts are looked at so often */
+    ACK_AFTER_MS = 20,      /* what came is confirmed so late, if nothing goes there anyway */
+    RESEND_AFTER_MS = 1000, /* unconfirmed; twice as long each time it is in vain, up to 8 s */
+    RESEND_TWICE_MOST = 3,
     COUNTS_KEPT_MS = 250, /* findAny: how long another node's count is good */
     BATCH_BYTES = 256 * 1024,
-    TURN_BYTES = 4 * 1024 * 1024, /* published to one peer in a turn */
+    /* Under way to one peer. All peers may send to it at once, and Redis cuts a subscriber off for
+       which 32 MB wait (client-output-buffer-limit). */
+    FLIGHT_BYTES = 16 * 1024 * 1024,
+    FLIGHT_LEAST = 512 * 1024,
+    FLIGHT_MOST = 4 * 1024 * 1024,
 };
 
 /* A message on its way out: it waits until it is known whereto. */

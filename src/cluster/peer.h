@@ -25,5 +25,7 @@ struct peer {
     int64_t unlisted_ms; /* since */
     uint64_t id_hash;    /* the same on every node */
     bool lapsed, told;   /* private to membership.c, of one answer */
+    size_t taken_bytes;  /* that came since we last confirmed */
+    uint32_t resends;    /* in vain, one after the other */
     struct stream stream;
 };

@@ -399,7 +399,8 @@ enum err redis_finder_open(struct redis *r)
         }
     }
     if (!f->seed_count) {
-        log_error("redis settings", LOG_STR("reason", "pushca.storage.redis.sentinel.nodes is empty"));
+        log_error("redis settings",
+                  LOG_STR("reason", "pushca.storage.redis.sentinel.nodes is empty"));
         return ERR_BAD;
     }
     f->at = (uint32_t)rand_below(&r->world.rand, f->seed_count); /* not all nodes ask the same */

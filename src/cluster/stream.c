@@ -70,8 +70,10 @@ static struct piece *pop(struct stream *s)
     s->bytes -= p->len + PIECE_EXTRA;
     s->first++;
     s->count--;
-    if (s->sent)
+    if (s->sent) {
         s->sent--;
+        s->sent_bytes -= p->len;
+    }
     if (s->known)
         s->known--;
     return p;
@@ -136,6 +138,7 @@ uint32_t stream_take(struct stream *s, size_t most, struct buf *out, uint64_t *f
             break;
         buf_add(out, bytes_of(p->at, p->len));
         taken += p->len;
+        s->sent_bytes += p->len;
         s->sent++;
     }
     if (from == 0 && s->sent)
@@ -159,6 +162,7 @@ enum err stream_confirm(struct stream *s, uint64_t seen, int64_t now_ms)
 void stream_rewind(struct stream *s)
 {
     s->sent = 0;
+    s->sent_bytes = 0;
 }
 
 int64_t stream_waits_ms(const struct stream *s, int64_t now_ms)

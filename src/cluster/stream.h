@@ -43,6 +43,7 @@ struct stream {
     struct piece **ring;       /* of a power of two */
     uint32_t ring_size, count; /* items held */
     uint32_t sent;             /* of them since a rewind */
+    size_t sent_bytes;         /* of those: what is under way */
     uint32_t known;            /* of them ever: what may be confirmed */
     uint64_t first;            /* number of the oldest held */
     size_t bytes;              /* held, PIECE_EXTRA included */
