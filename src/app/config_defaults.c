@@ -5,6 +5,7 @@
 #include "base/rand.h"
 
 enum {
+    CLUSTER_MESSAGE_BYTES = 16 * 1024 * 1024,
     MIB = 1024 * 1024,
     RESERVE_MIN = 256,
     HTTP_MIN = 32,
@@ -136,10 +137,25 @@ static void check_cluster(const struct cluster_settings *c, config_complain *com
                  "expected at least twice pushca.cluster.beat-ms");
 }
 
+/* A message for another node is one publish, with others beside it; Redis cuts off a subscriber for
+   which 32 MB wait (client-output-buffer-limit). */
+static void check_messages(const struct settings *s, config_complain *complain, void *context)
+{
+    if (!cluster_is_on(&s->cluster))
+        return;
+    if (s->ws.message_bytes > CLUSTER_MESSAGE_BYTES)
+        complain(context, "pushca.limits.message-bytes",
+                 "expected at most 16MB in a cluster: Redis passes no larger ones on");
+    if (s->body_bytes > CLUSTER_MESSAGE_BYTES)
+        complain(context, "pushca.limits.body-bytes",
+                 "expected at most 16MB in a cluster: Redis passes no larger ones on");
+}
+
 void config_relations_check(const struct settings *s, config_complain *complain, void *context)
 {
     check_tls(&s->tls, complain, context);
     check_cluster(&s->cluster, complain, context);
+    check_messages(s, complain, context);
     if (s->net.soft_queue_bytes > s->net.queue_bytes)
         complain(context, "pushca.limits.soft-queue-bytes",
                  "expected no more than pushca.limits.queue-bytes");

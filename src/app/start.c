@@ -295,8 +295,7 @@ static enum err open_cluster(struct server *v)
                                 .browser = api->browser_url,
                                 .cluster = v->settings->cluster.cluster_url};
 
-    if (!v->settings->cluster.deploy_mode ||
-        strcmp(v->settings->cluster.deploy_mode, "cluster") != 0)
+    if (!cluster_is_on(&v->settings->cluster))
         return ERR_OK;
     return cluster_open(&v->cluster, &v->hub, &urls);
 }

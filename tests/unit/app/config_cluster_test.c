@@ -145,6 +145,17 @@ static void there_are_two_beats_in_a_lease_and_in_an_echo(void **state)
             .sets = {CLUSTER, "pushca.cluster.lease-ms=999", NULL});
 }
 
+static void messages_fit_through_redis(void **state)
+{
+    (void)state;
+    ACCEPTED(.sets = {CLUSTER, KNOWN, "pushca.limits.message-bytes=16MB", NULL});
+    REFUSED("--set: pushca.limits.message-bytes: expected at most 16MB in a cluster",
+            .sets = {CLUSTER, KNOWN, "pushca.limits.message-bytes=16777217", NULL});
+    REFUSED("--set: pushca.limits.body-bytes: expected at most 16MB in a cluster",
+            .sets = {CLUSTER, KNOWN, "pushca.limits.body-bytes=16777217", NULL});
+    ACCEPTED(.sets = {SECRET, "pushca.limits.message-bytes=64MB", NULL});
+}
+
 static void certificates_without_tls_are_doubted(void **state)
 {
     struct load l = {
@@ -224,6 +235,7 @@ int main(void)
         cmocka_unit_test(nodes_have_a_host_and_a_port),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(there_are_two_beats_in_a_lease_and_in_an_echo),
+        cmocka_unit_test(messages_fit_through_redis),
         cmocka_unit_test(certificates_without_tls_are_doubted),
         cmocka_unit_test(passwords_are_not_repeated),
         cmocka_unit_test(a_reload_changes_nothing_of_it),
