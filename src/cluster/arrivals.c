@@ -1,9 +1,7 @@
-/*
- * Clients of ours in the directory: new ones wait here, with their socket, until the others can
- * find them, at most register_ms; and those who turned out to be connected elsewhere are looked
- * after.
- */
+#include "cluster/arrivals.h"
+
 #include "base/mem.h"
+#include "cluster/forward.h"
 #include "cluster/node.h"
 #include "hub/presence.h"
 

@@ -1,11 +1,10 @@
-/*
- * Does this node hear, and is it heard? Each beat goes through the bus to every peer and back to
- * ourselves. No echo, or silence of all the others: the bus is away, and says so to everybody. If
- * others are well meanwhile it is this node that is deaf, and its clients are better off there.
- */
+#include "cluster/beats.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/meter.h"
+#include "cluster/courier.h"
+#include "cluster/forward.h"
 #include "cluster/node.h"
 
 enum {

@@ -7,7 +7,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/meter.h"
+#include "cluster/arrivals.h"
+#include "cluster/beats.h"
+#include "cluster/courier.h"
+#include "cluster/find.h"
+#include "cluster/forward.h"
 #include "cluster/node.h"
+#include "cluster/take.h"
 #include "flow/thread.h"
 
 enum wish { WISH_LEAVE, WISH_END }; /* NOTE_DRAIN from main: what it wants */

@@ -1,7 +1,11 @@
-/* Batches, out and in: what streams hold becomes publishes, what is heard goes through streams. */
+#include "cluster/courier.h"
+
 #include "base/log.h"
 #include "base/meter.h"
+#include "cluster/arrivals.h"
+#include "cluster/beats.h"
 #include "cluster/node.h"
+#include "cluster/take.h"
 
 static struct bytes channel_of(struct cluster *c, const char *id)
 {

@@ -1,12 +1,10 @@
-/*
- * findAny over the whole cluster. One node, the filter's home, keeps the turn. It asks the others
- * how many match, remembers that for COUNTS_KEPT_MS, lets one of its shards count what is here and
- * choose; a choice among the others' clients comes back as NOTE_PICK and goes to that node as a
- * rank.
- */
+#include "cluster/find.h"
+
 #include "base/mem.h"
 #include "base/meter.h"
+#include "cluster/forward.h"
 #include "cluster/node.h"
+#include "cluster/take.h"
 #include "flow/frame.h"
 #include "hub/notification.h"
 #include "hub/presence.h"

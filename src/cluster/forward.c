@@ -1,8 +1,11 @@
-#include "cluster/node.h"
+#include "cluster/forward.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/meter.h"
+#include "cluster/find.h"
+#include "cluster/node.h"
+#include "cluster/take.h"
 #include "flow/frame.h"
 #include "hub/notification.h"
 #include "hub/presence.h"

@@ -1,6 +1,11 @@
-/* What another node says: items become notes to the shards, and answers. */
+#include "cluster/take.h"
+
 #include "base/mem.h"
 #include "base/meter.h"
+#include "cluster/arrivals.h"
+#include "cluster/courier.h"
+#include "cluster/find.h"
+#include "cluster/forward.h"
 #include "cluster/node.h"
 #include "flow/frame.h"
 #include "hub/notification.h"

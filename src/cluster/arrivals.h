@@ -1,0 +1,26 @@
+/*
+ * arrivals - clients of ours in the directory.
+ *
+ * New ones wait here, with their socket, until the others can find them, at most register_ms; those
+ * who turned out to be connected elsewhere are looked after.
+ *
+ * Thread:  the cluster thread.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cluster;
+struct note;
+
+void arrivals_on_register(struct cluster *c, struct note *n);
+void arrivals_on_put(void *cluster, uint64_t token, bool written);
+bool arrivals_is_here(void *cluster, uint64_t hash);
+void arrivals_on_moved(void *cluster, uint64_t hash);
+void arrivals_on_confirmed(struct cluster *c); /* some peer has confirmed something */
+void arrivals_tick(struct cluster *c);
+void arrivals_forget_all(struct cluster *c);
+void arrivals_list(struct cluster *c);      /* from now on all of ours are listed again */
+void arrivals_list_some(struct cluster *c); /* a slice of that */
+void arrivals_elsewhere(struct cluster *c, uint64_t hash); /* ours, it is said: is it? */
+void arrivals_are_elsewhere(void *cluster, uint64_t hash); /* surely */

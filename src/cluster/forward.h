@@ -1,0 +1,28 @@
+/*
+ * forward - all that leaves this node, in one order: each message waits until it is known whereto.
+ *
+ * The directory is asked while others wait behind; what is remembered costs no question. What
+ * cannot be asked waits for Redis; an acknowledged one is refused, for its asker may still say so.
+ *
+ * Thread:  the cluster thread.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "hub/bus.h"
+
+struct cluster;
+struct envelope;
+struct notification;
+struct peer;
+
+/* NOTE_FORWARD, and what came astray. Takes a count of its own. */
+void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts);
+void forward_release(struct cluster *c); /* what is ready and first in line */
+void forward_retry(struct cluster *c);   /* Redis is back: asks again */
+void forward_to(struct cluster *c, struct peer *p, const struct envelope *e);
+void forward_to_all(struct cluster *c, const struct envelope *e);
+void forward_forget_all(struct cluster *c);
+
+/* What a peer never confirmed, now that it has gone. */
+void forward_take_back(struct cluster *c, struct peer *p, bool died);
