@@ -143,6 +143,8 @@ static void on_bury(void *owner)
     struct shard *s = owner;
 
     net_bury(&s->net);
+    if (s->hub->bus.inbox) /* the cluster hears of who left now: the next turn may be far away */
+        outbox_hand_over(s->hub, s->staged);
     mem_mend(s->loop.now_ms);
 }
 
