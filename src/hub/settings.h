@@ -61,8 +61,8 @@ struct settings {
     struct http1_limits http;   /* pushca.limits.request-line-bytes 8192, head-bytes 16384,
                                    head-fields 100 */
     struct ws_limits ws;        /* pushca.limits.message-bytes 8 MiB, empty-fragments 64 */
-    uint16_t nuisances[2];      /* in a second, by enum ws_nuisance: pushca.limits.pings 1000,
-                                   bad-commands 1000 */
+    uint16_t nuisances[2];      /* in a second, by enum ws_nuisance: pushca.limits.pings 2500,
+                                   bad-commands 2500 */
     struct body_limits body;    /* pushca.limits.dimension-bytes 256, exclude-entries 1000,
                                    id-bytes 256, envelopes 1000, pool-size 100 */
     struct net_limits net;      /* pushca.limits.queue-bytes 1 MiB, soft-queue-bytes 64 KiB,
