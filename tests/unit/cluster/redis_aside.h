@@ -36,6 +36,8 @@ static inline bool server_says(const struct server *s, const char *expected, con
     va_end(args);
     good = reply && reply->type != REDIS_REPLY_ERROR &&
            (!expected || (reply->str && strncmp(reply->str, expected, strlen(expected)) == 0));
+    if (!good && expected && reply && reply->str)
+        print_message("%s: %s\n", format, reply->str);
     if (reply)
         freeReplyObject(reply);
     redisFree(c);
