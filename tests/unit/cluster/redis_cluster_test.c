@@ -159,6 +159,8 @@ static void a_replica_takes_over(void **state)
 
 enum { COUNTERS = 4 };
 
+static char aside[16]; /* a key in a slot that stays */
+
 static struct counter {
     char key[32];
     long long given, answered, wrong;
@@ -172,14 +174,31 @@ static void count_on(void *context, const struct redisReply *reply)
     c->wrong += !reply || reply->type != REDIS_REPLY_INTEGER || reply->integer != c->answered;
 }
 
+static void count_one(int i)
+{
+    counters[i].given++;
+    redis_command(site.redis, (struct bytes[]){BYTES("INCR"), bytes_text(counters[i].key)}, 2, 1,
+                  count_on, &counters[i]);
+}
+
+/* Between the answers of the counters, and given more of them there. */
+static void count_more(void *context, const struct redisReply *reply)
+{
+    static int turn;
+
+    (void)context;
+    (void)reply;
+    count_one(turn++ % COUNTERS);
+}
+
 static void count(int times)
 {
-    for (int t = 0; t < times; t++)
-        for (int i = 0; i < COUNTERS; i++) {
-            counters[i].given++;
-            redis_command(site.redis, (struct bytes[]){BYTES("INCR"), bytes_text(counters[i].key)},
-                          2, 1, count_on, &counters[i]);
-        }
+    for (int t = 0; t < times; t++) {
+        for (int i = 0; i < COUNTERS; i++)
+            count_one(i);
+        redis_command(site.redis, (struct bytes[]){BYTES("GET"), bytes_text(aside)}, 2, 1,
+                      count_more, NULL);
+    }
     loop_turn(&site.loop, 0);
 }
 
@@ -231,6 +250,7 @@ static void a_slot_moves_under_the_load(void **state)
     memset(counters, 0, sizeof(counters));
     for (int i = 0; i < COUNTERS; i++)
         snprintf(counters[i].key, sizeof(counters[i].key), "{p:node:1}:%d", i);
+    key_at(from, aside);
     redis_subscribe(site.redis, BYTES("p:node:1"));
     SITE_AWAIT(&site, site.up && site.subscribed);
     count(50);
