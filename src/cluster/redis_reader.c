@@ -53,8 +53,8 @@ static void *make_array(const redisReadTask *task, int elements)
     if (!reply || elements == 0)
         return reply;
     reply->elements = (size_t)elements;
-    reply->element = arena_alloc(&r->arena, reply->elements * sizeof(*reply->element));
-    memset(reply->element, 0, reply->elements * sizeof(*reply->element));
+    reply->element = arena_alloc(&r->arena, reply->elements * sizeof(void *));
+    memset(reply->element, 0, reply->elements * sizeof(void *));
     return reply;
 }
 

@@ -247,12 +247,10 @@ void redis_slots_on_reply(struct redis *r, struct redis_node *n, const struct re
 
     if (ask->counted)
         r->slots->at[ask->slot].under_way--;
-    if (!reply) {
-        redis_end(ask, NULL);
-    } else if (redis_refusal_of(reply) == REDIS_NOT_REFUSED) {
+    if (reply && redis_refusal_of(reply) == REDIS_NOT_REFUSED) {
         end_overtaken(r, ask);
         redis_end(ask, reply);
-    } else if (!follow(r, n, &again, command, reply)) {
+    } else if (!reply || !follow(r, n, &again, command, reply)) {
         redis_end(ask, NULL);
     }
 }
@@ -374,7 +372,7 @@ static void free_guests(struct redis *r)
 void redis_slots_apply(struct redis *r, const uint16_t *of, const struct redis_address *masters,
                        uint32_t len)
 {
-    struct redis_node **nodes = mem_zero((len + 1) * sizeof(*nodes));
+    struct redis_node **nodes = mem_zero((len + 1) * sizeof(void *));
 
     for (uint32_t i = 0; i < len; i++)
         nodes[i] = redis_node_named(r, &masters[i]);

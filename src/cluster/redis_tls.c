@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Spring's way of naming a file is fine. */
@@ -87,9 +88,12 @@ static bool is_literal(const char *host)
 
 static bool expect(SSL *s, const char *host, bool any_host)
 {
+    char name[256]; /* OpenSSL's macro wants it writable */
+
     if (is_literal(host))
         return any_host || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s), host);
-    return SSL_set_tlsext_host_name(s, host) && (any_host || SSL_set1_host(s, host));
+    snprintf(name, sizeof(name), "%s", host);
+    return SSL_set_tlsext_host_name(s, name) && (any_host || SSL_set1_host(s, host));
 }
 
 enum err redis_tls_new(struct ssl_ctx_st *c, int fd, const char *host, bool any_host,

@@ -28,7 +28,8 @@ static inline void answer_done(void *context, const struct redisReply *reply)
 }
 
 /* Words apart by blanks; the key is the second one. */
-static inline void site_give(struct site *s, struct answer *a, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static inline void site_give(struct site *s, struct answer *a,
+                                                                   const char *format, ...)
 {
     char line[SITE_TEXT], *save = NULL;
     struct bytes argv[16];

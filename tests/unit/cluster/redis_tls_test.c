@@ -6,7 +6,7 @@ static char folder[64], ca[96], other_ca[96], own[96], key[96], server_own[96], 
 static struct server server;
 static struct site site;
 
-static void run(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
     char command[1024];
     va_list args;
