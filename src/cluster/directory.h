@@ -93,7 +93,8 @@ void directory_forget(struct directory *d, uint64_t hash);
 void directory_forget_peer(struct directory *d, const struct peer *p);
 
 /* A life has ended: if this node is the first of the living ones, all entries of ended lives are
-   removed, a slice at a time. From on_gone, on every node. */
+   removed, a slice at a time. From on_gone, on every node; nothing for a life that membership
+   has not seen end. */
 void directory_sweep(struct directory *d, const char *id, uint64_t life);
 
 /* From the owner of redis' events, and once each beat: do our marks still stand? */

@@ -287,6 +287,8 @@ static void start_pass(struct directory *d)
 void directory_sweep(struct directory *d, const char *id, uint64_t life)
 {
     (void)id;
+    if (!membership_has_ended(d->members, life))
+        return; /* let go because we live anew: it is back in a moment */
     directory_life_ended(d, life);
     if (!membership_is_first(d->members))
         return;

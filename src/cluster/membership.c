@@ -120,6 +120,11 @@ static const struct ended *find_ended(const struct membership *m, uint64_t life)
     return NULL;
 }
 
+bool membership_has_ended(const struct membership *m, uint64_t life)
+{
+    return life && find_ended(m, life);
+}
+
 static void remember_ended(struct membership *m, uint64_t life, bool died)
 {
     if (find_ended(m, life))

@@ -103,6 +103,9 @@ struct peer *membership_find(const struct membership *m, struct bytes id, uint64
 struct peer *membership_numbered(const struct membership *m, uint32_t number);
 void membership_bye(struct membership *m, struct peer *p); /* it has ended: gone, freed */
 
+/* Was a peer, and will not be one again. Not so those that membership_begin let go. */
+bool membership_has_ended(const struct membership *m, uint64_t life);
+
 /* Of all nodes that are not leaving, ours too, the one that hash belongs to (rendezvous); null:
    ours. If all are leaving: of all. */
 struct peer *membership_home(const struct membership *m, uint64_t hash);

@@ -128,6 +128,12 @@ static void forgets(struct node *n, int other)
             vec_swap_remove(&n->members.peers, i);
 }
 
+static void end_life(struct node *n, const char *id, uint64_t life)
+{
+    n->members.ended[n->members.ended_next++ % MEMBERSHIP_ENDED] = (struct ended){life, true};
+    directory_sweep(n->d, id, life);
+}
+
 static void open_node(struct node *n)
 {
     const struct directory_settings set = {"pushca", n->members.set.id, n->members.set.life, 5000,
@@ -654,7 +660,7 @@ static void entries_of_an_ended_life_are_swept(void **state)
     fake_answer_all();
     for (int i = 0; i < 2; i++) {
         forgets(&w.node[i], 2);
-        directory_sweep(w.node[i].d, "c", 0xa2);
+        end_life(&w.node[i], "c", 0xa2);
     }
     assert_true(directory_is_sweeping(w.node[0].d));
     assert_false(directory_is_sweeping(w.node[1].d)); /* is not the first */
@@ -740,13 +746,13 @@ static void a_sweep_that_fails_comes_again(void **state)
     fake_answer_all();
     fake.instead = scan_is_refused;
     forgets(&w.node[0], 2);
-    directory_sweep(w.node[0].d, "c", 0xa2);
+    end_life(&w.node[0], "c", 0xa2);
     for (int i = 0; i < 5; i++)
         pass(5000);
     assert_non_null(entry(2));
     fake.instead = NULL;
     directory_withdraw(w.node[2].d);
-    directory_sweep(w.node[0].d, "c", 0xa2);
+    end_life(&w.node[0], "c", 0xa2);
     pass(6000);
     assert_null(entry(2));
 }
@@ -812,7 +818,7 @@ static void a_redis_gone_mad_harms_nobody(void **state)
             asked++;
             break;
         case 5:
-            directory_sweep(d, "x", (uint64_t)i);
+            end_life(&w.node[i % NODES], "x", (uint64_t)i);
             break;
         default:
             directory_on_master(d, 0);
@@ -852,6 +858,21 @@ static void a_new_life_writes_all_again(void **state)
     assert_true(directory_is_whole(w.node[0].d));
 }
 
+/* Peers let go because we live anew have not ended. */
+static void a_peer_let_go_for_a_moment_keeps_its_entries(void **state)
+{
+    (void)state;
+    all_whole();
+    put(1, 1);
+    fake_answer_all();
+    forgets(&w.node[0], 1);
+    directory_sweep(w.node[0].d, "b", 0xa1);
+    assert_false(directory_is_sweeping(w.node[0].d));
+    assert_answer(0, 1, DIRECTORY_UNSURE, 0);
+    pass(5000);
+    assert_string_equal(entry(1), OWNED_BY_B);
+}
+
 static void a_close_in_the_middle_leaks_nothing(void **state)
 {
     (void)state;
@@ -863,7 +884,7 @@ static void a_close_in_the_middle_leaks_nothing(void **state)
     directory_look_up(w.node[0].d, 3, on_found, NULL, 0);
     fake_answer(2);
     directory_on_master(w.node[0].d, 0);
-    directory_sweep(w.node[0].d, "x", 5);
+    end_life(&w.node[0], "x", 5);
     w.node[0].lists_late = true;
     directory_remove(w.node[0].d, 9);
 }
@@ -923,6 +944,7 @@ int main(void)
         TEST(a_sweep_that_fails_comes_again),
         TEST(a_redis_gone_mad_harms_nobody),
         TEST(a_new_life_writes_all_again),
+        TEST(a_peer_let_go_for_a_moment_keeps_its_entries),
         TEST(a_close_in_the_middle_leaks_nothing),
         TEST(writing_again_is_bounded),
     };

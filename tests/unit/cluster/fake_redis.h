@@ -12,7 +12,6 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "cluster/redis.h"
-#include "cluster/stream.h"
 
 enum { FAKE_KEYS = 4096, FAKE_COMMANDS = 16384, FAKE_ARGS = 64 };
 
