@@ -32,7 +32,7 @@ struct directory_settings {
     uint32_t cache_entries; /* pushca.cluster.cache-entries, default 262144 */
 };
 
-/* Only on_list may be null, or is_here: then all that are listed are here. */
+/* All but on_list may be null; without is_here all that are listed are here. */
 struct directory_events {
     void *context;
     /* Clients of ours have to be written again. The owner lists them all by directory_put_again,

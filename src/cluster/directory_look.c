@@ -41,8 +41,6 @@ struct proof {
     size_t outstanding;
 };
 
-static void start_proof(struct directory *d, uint32_t master);
-
 /* ---- answers, in order ---- */
 
 static void free_if_over(struct question *q)
@@ -170,16 +168,9 @@ static void finish_proof(struct proof *p)
     }
     free_proof(p);
     d->parts[master].proving = false;
-    if (d->parts[master].doubts.len)
-        start_proof(d, master);
-    drain(d);
 }
 
-static void proof_reply(struct proof *p)
-{
-    if (--p->outstanding == 0)
-        finish_proof(p);
-}
+static void proof_reply(struct proof *p);
 
 /* Appends the marks if each of them is there and of the life it should be. */
 static bool read_marks(const struct proof *p, const struct redisReply *reply, struct buf *out)
@@ -291,17 +282,14 @@ static bool name_marks(const struct proof *p, struct bytes *argv, struct buf *te
     return known;
 }
 
-static void start_proof(struct directory *d, uint32_t master)
+/* False: nothing had to be asked. */
+static bool start_proof(struct proof *p)
 {
-    struct proof *p = new_proof(d, master);
     struct bytes *argv = mem_alloc((p->peers + 1) * sizeof(*argv));
     struct buf text = {0};
 
-    d->parts[master].proving = true;
-    p->outstanding = 1; /* this function's */
-    if (p->peers == 0) {
-        p->marked = true; /* nobody else is there */
-    } else if (name_marks(p, argv, &text)) {
+    p->marked = p->peers == 0; /* nobody else is there */
+    if (p->peers && name_marks(p, argv, &text)) {
         read_marks_of_all(p, argv, on_marks);
         for (uint32_t i = 0; i < p->questions.len; i++)
             look_again(p, p->questions.at[i]);
@@ -309,7 +297,31 @@ static void start_proof(struct directory *d, uint32_t master)
     }
     buf_fini(&text);
     mem_free(argv);
-    proof_reply(p);
+    return p->outstanding > 0;
+}
+
+/* All that wait, unless a proof is under way there. */
+static void prove(struct directory *d, uint32_t master)
+{
+    while (!d->parts[master].proving && d->parts[master].doubts.len) {
+        struct proof *p = new_proof(d, master);
+
+        d->parts[master].proving = true;
+        if (!start_proof(p))
+            finish_proof(p);
+    }
+}
+
+static void proof_reply(struct proof *p)
+{
+    struct directory *d = p->d;
+    uint32_t master = p->master;
+
+    if (--p->outstanding)
+        return;
+    finish_proof(p);
+    prove(d, master);
+    drain(d);
 }
 
 static void doubt(struct directory *d, struct question *q)
@@ -323,8 +335,7 @@ static void doubt(struct directory *d, struct question *q)
     part = &d->parts[q->master];
     q->proving = true;
     vec_push(&part->doubts, q);
-    if (!part->proving)
-        start_proof(d, q->master);
+    prove(d, q->master);
 }
 
 /* ---- asking ---- */

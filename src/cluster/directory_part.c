@@ -223,10 +223,7 @@ static void list_if_ready(struct directory *d)
     if (!any)
         return;
     d->listing = true;
-    if (d->events.on_list)
-        d->events.on_list(d->events.context);
-    else
-        directory_listed(d);
+    d->events.on_list(d->events.context);
 }
 
 static void queue_push(struct directory *d, struct again a)

@@ -536,7 +536,7 @@ static void digest(char out[41])
     unsigned len = 0;
 
     CHECK(EVP_Digest(BEAT, sizeof(BEAT) - 1, sum, &len, EVP_sha1(), NULL) == 1 && len == 20);
-    for (unsigned i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++)
         snprintf(out + i * 2, 3, "%02x", sum[i]);
 }
 

@@ -4,6 +4,7 @@
  *
  * Owner:   the one test that includes it; it defines redis_*().      Thread: the test's.
  */
+/* long: all the commands that are used */
 #pragma once
 #include <hiredis/hiredis.h>
 #include <stdio.h>

@@ -1,0 +1,279 @@
+#include "cluster/directory.h"
+
+#include "unit/cluster/directory_site.h"
+
+static void a_full_redis_takes_the_mark(void **state)
+{
+    (void)state;
+    all_whole();
+    put(0, 1);
+    fake_answer_all();
+    pass(5000);
+    fake.full = true;
+    pass(5000);
+    all_whole(); /* marks are renewed all the same: nothing is missing */
+    w.n = 0;
+    here(&w.node[0], 2);
+    directory_put(w.node[0].d, 2, on_put, NULL, 4);
+    fake_answer_all();
+    assert_int_equal(w.n, 1);
+    assert_int_equal(w.said[0].token, 4);
+    assert_false(w.said[0].answer);
+    assert_false(directory_is_whole(w.node[0].d));
+    assert_answer(1, 2, DIRECTORY_UNSURE, 0);
+    assert_answer(1, 1, DIRECTORY_FOUND, 1);
+    pass(5000);
+    assert_int_equal(w.node[0].lists, 1); /* not asked for in vain */
+    assert_answer(1, 2, DIRECTORY_UNSURE, 0);
+    fake.full = false;
+    pass(2000);
+    assert_string_equal(entry(2), OWNED_BY_A);
+    assert_true(directory_is_whole(w.node[0].d));
+    assert_answer(1, 3, DIRECTORY_NOBODY, 0);
+}
+
+/* A put that failed is written with the next list even if its client is not let in yet. */
+static void a_failed_put_is_wanted_until_removed(void **state)
+{
+    (void)state;
+    all_whole();
+    fake.full = true;
+    directory_put(w.node[0].d, 1, on_put, NULL, 1);
+    directory_put(w.node[0].d, 2, on_put, NULL, 2);
+    fake_answer_all();
+    fake.full = false;
+    directory_remove(w.node[0].d, 2);
+    pass(2000);
+    assert_string_equal(entry(1), OWNED_BY_A);
+    assert_null(entry(2));
+}
+
+static void writing_again_does_not_touch_newer_entries(void **state)
+{
+    (void)state;
+    all_whole();
+    put(0, 1);
+    put(0, 2);
+    put(0, 3);
+    put(0, 4);
+    fake_answer_all();
+    set_entry(1, OWNED_BY_B); /* moved, and we have not heard of it */
+    fake_del("pushca:client:0000000000000002");
+    set_entry(3, "gone 00000000000000dd"); /* nobody knows (yet) */
+    set_entry(4, "junk");
+    directory_on_master(w.node[0].d, 0);
+    fake_answer_all();
+    assert_string_equal(entry(1), OWNED_BY_B);
+    assert_int_equal(w.node[0].elsewhere, 1);
+    assert_int_equal(w.node[0].last_elsewhere, 1);
+    assert_string_equal(entry(2), OWNED_BY_A);
+    assert_string_equal(entry(3), "gone 00000000000000dd");
+    assert_string_equal(entry(4), OWNED_BY_A);
+    assert_false(directory_is_whole(w.node[0].d));
+    pass(11000);
+    assert_string_equal(entry(3), OWNED_BY_A); /* nobody came */
+    assert_true(directory_is_whole(w.node[0].d));
+}
+
+static void a_client_that_leaves_while_listed_stays_away(void **state)
+{
+    (void)state;
+    w.node[0].lists_late = true;
+    for (int i = 0; i < NODES; i++)
+        here(&w.node[0], (uint64_t)i + 1);
+    directory_beat(w.node[0].d);
+    fake_answer_all();
+    assert_int_equal(w.node[0].lists, 1);
+    directory_put_again(w.node[0].d, 1);
+    directory_put_again(w.node[0].d, 2);
+    fake_answer(1);
+    not_here(&w.node[0], 2);
+    directory_remove(w.node[0].d, 2);
+    not_here(&w.node[0], 3);
+    directory_put_again(w.node[0].d, 3);
+    assert_false(directory_is_whole(w.node[0].d));
+    directory_listed(w.node[0].d);
+    fake_answer_all();
+    assert_true(directory_is_whole(w.node[0].d));
+    assert_string_equal(entry(1), OWNED_BY_A);
+    assert_null(entry(2));
+    assert_null(entry(3));
+    /* not between on_list and listed: of no meaning */
+    directory_put_again(w.node[0].d, 3);
+    directory_listed(w.node[0].d);
+    assert_false(fake_answer(1));
+}
+
+static void a_remove_that_was_lost_is_repeated(void **state)
+{
+    (void)state;
+    all_whole();
+    put(0, 1);
+    put(0, 2);
+    put(0, 3);
+    fake_answer_all();
+    not_here(&w.node[0], 1);
+    not_here(&w.node[0], 2);
+    w.node[0].redis.cut = true;
+    directory_remove(w.node[0].d, 1);
+    directory_remove(w.node[0].d, 2);
+    directory_remove(w.node[0].d, 3);
+    fake_answer(2);
+    w.node[0].redis.cut =
+        false; /* 2 and 3 are back: the remove of 3 fails with that put behind it */
+    directory_put(w.node[0].d, 2, NULL, NULL, 0);
+    here(&w.node[0], 2);
+    directory_put(w.node[0].d, 3, NULL, NULL, 0);
+    w.node[0].redis.cut = true;
+    fake_answer(1);
+    w.node[0].redis.cut = false;
+    fake_answer_all();
+    pass(2000);
+    assert_null(entry(1));
+    assert_string_equal(entry(2), OWNED_BY_A);
+    assert_string_equal(entry(3), OWNED_BY_A);
+}
+
+static void lost_marks_are_noticed(void **state)
+{
+    (void)state;
+    all_whole();
+    for (uint64_t h = 1; h < 20; h++)
+        put(0, h);
+    fake_answer_all();
+    fake_flush();
+    pass(1000);
+    assert_int_equal(w.node[0].lists, 2);
+    for (uint64_t h = 1; h < 20; h++)
+        assert_string_equal(entry(h), OWNED_BY_A);
+    assert_true(directory_is_whole(w.node[0].d));
+    /* the link breaks in the middle of a list, more than once */
+    for (int i = 0; i < 8; i++) {
+        directory_on_master(w.node[0].d, 0);
+        fake_answer(i);
+        w.node[0].redis.cut = true;
+        fake_answer_all();
+        w.node[0].redis.cut = false;
+    }
+    pass(3000);
+    assert_true(directory_is_whole(w.node[0].d));
+    assert_answer(1, 99, DIRECTORY_NOBODY, 0);
+}
+
+static void marks_are_taken_back_at_the_end(void **state)
+{
+    (void)state;
+    all_whole();
+    directory_withdraw(w.node[0].d);
+    pass(3000);
+    assert_null(fake_get("pushca:whole:{t0}:a"));
+    assert_non_null(fake_get("pushca:whole:{t0}:b"));
+    assert_false(directory_is_whole(w.node[0].d));
+}
+
+static void a_mark_runs_out_with_its_node(void **state)
+{
+    (void)state;
+    all_whole();
+    assert_int_equal(directory_mark_ms(w.node[0].d), 2000);
+    for (int i = 0; i < 4; i++) {
+        fake.now_ms += 500;
+        directory_beat(w.node[0].d);
+        fake_answer_all();
+    }
+    assert_non_null(fake_get("pushca:whole:{t0}:a"));
+    assert_null(fake_get("pushca:whole:{t0}:b"));
+}
+
+static void every_master_has_its_part(void **state)
+{
+    (void)state;
+    fake.masters = 3;
+    all_whole();
+    for (uint64_t h = 1; h < 10; h++)
+        put(0, h);
+    fake_answer_all();
+    assert_non_null(fake_get("pushca:whole:{t2}:b"));
+    fake_del("pushca:whole:{t1}:b");
+    /* '1' % 3 == 1, '2' % 3 == 2 */
+    assert_answer(0, 0x11, DIRECTORY_UNSURE, 0);
+    assert_answer(0, 0x12, DIRECTORY_NOBODY, 0);
+    /* only what belongs there is written again */
+    for (uint64_t h = 1; h < 10; h++)
+        set_entry(h, "junk");
+    directory_on_master(w.node[0].d, 1);
+    fake_answer_all();
+    assert_string_equal(entry(1), OWNED_BY_A);
+    assert_string_equal(entry(2), "junk");
+    assert_string_equal(entry(4), OWNED_BY_A);
+    pass(1000);
+    assert_answer(0, 0x11, DIRECTORY_NOBODY, 0);
+    fake.masters = 1;
+    pass(1000);
+    assert_answer(0, 0x11, DIRECTORY_NOBODY, 0);
+    fake.masters = 2;
+    pass(1000);
+    assert_answer(0, 0x11, DIRECTORY_NOBODY, 0);
+}
+
+static void a_new_life_writes_all_again(void **state)
+{
+    (void)state;
+    all_whole();
+    for (uint64_t h = 1; h < 10; h++)
+        put(0, h);
+    fake_answer_all();
+    w.node[0].members.set.life = 0xb0;
+    directory_begin(w.node[0].d, 0xb0);
+    fake_answer_all();
+    for (uint64_t h = 1; h < 10; h++)
+        assert_string_equal(entry(h), "a 00000000000000b0");
+    assert_true(directory_is_whole(w.node[0].d));
+}
+
+/* 9,000 clients: more than go at once. */
+static void writing_again_is_bounded(void **state)
+{
+    struct node *n = &w.node[0];
+
+    (void)state;
+    n->lists_late = true;
+    directory_close(n->d);
+    {
+        const struct directory_settings set = {"pushca", "a", 0xa0, 0, 0};
+        const struct directory_events events = {.context = n, .on_list = on_list};
+
+        n->d = directory_open(&w.loop, &n->redis, &n->members, &set, &events);
+    }
+    directory_beat(n->d);
+    fake_answer_all();
+    assert_int_equal(n->lists, 1);
+    for (uint64_t h = 1; h <= 9000; h++)
+        directory_put_again(n->d, h % 3000 + 1);
+    directory_listed(n->d);
+    assert_in_range(fake.last - fake.first, 1, 4096);
+    fake_answer_all();
+    assert_true(directory_is_whole(n->d));
+    for (uint64_t h = 1; h <= 3000; h++)
+        assert_non_null(entry(h));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_full_redis_takes_the_mark),
+        TEST(a_failed_put_is_wanted_until_removed),
+        TEST(writing_again_does_not_touch_newer_entries),
+        TEST(a_client_that_leaves_while_listed_stays_away),
+        TEST(a_remove_that_was_lost_is_repeated),
+        TEST(lost_marks_are_noticed),
+        TEST(marks_are_taken_back_at_the_end),
+        TEST(a_mark_runs_out_with_its_node),
+        TEST(every_master_has_its_part),
+        TEST(a_new_life_writes_all_again),
+        TEST(writing_again_is_bounded),
+    };
+
+    log_setup(LOG_ERROR, LOG_TEXT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
