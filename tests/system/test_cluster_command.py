@@ -56,8 +56,9 @@ class Command:
     def ended(self):
         """The exit status; nothing of it is there any more."""
         status = self.process.wait(60)
-        for pid in self.pids():
-            assert not pathlib.Path(f"/proc/{pid}").exists(), self.output()
+        groups = process_groups()
+        for pid in self.pids():  # each leads a group of its own
+            assert pid not in groups, self.output()
         assert [path.name for path in self.folder.iterdir()] == ["output"]
         return status
 
@@ -72,6 +73,15 @@ class Command:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.file.close()
+
+
+def process_groups():
+    """Of all processes there are."""
+    found = set()
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # they end while they are looked at
+            found.add(int(path.read_text().rpartition(")")[2].split()[2]))
+    return found
 
 
 def printed(output, beginning):
@@ -121,6 +131,17 @@ def test_sigterm_ends_a_cluster_of_one(tmp_path):
         assert len(cluster.pids()) == 3
         cluster.process.terminate()
         assert cluster.ended() == 0
+
+
+def test_what_it_started_does_not_outlive_its_kill(tmp_path):
+    with Command(tmp_path, "--nodes", "2") as cluster:
+        cluster.wait_for("Ctrl-C ends the cluster")
+        cluster.process.kill()
+        cluster.process.wait()
+        until = time.monotonic() + 60
+        while set(cluster.pids()) & process_groups():
+            assert time.monotonic() < until, cluster.output()
+            time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number, name", [(1, "redis"), (2, "pusher-1"), (0, "nginx")])
