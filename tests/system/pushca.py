@@ -62,10 +62,10 @@ def parse_answer(raw, is_head=False):
 
 
 class Server:
-    def __init__(self, *sets, env=None, arguments=(), tls=None):
-        """tls: an ssl.SSLContext, when the REST port speaks TLS."""
+    def __init__(self, *sets, env=None, arguments=(), tls=None, under=()):
+        """tls: an ssl.SSLContext, when the REST port speaks TLS. under: a command that becomes the server."""
         self.tls = tls
-        command = [BINARY, "serve", *arguments]
+        command = [*under, BINARY, "serve", *arguments]
         for one in ("server.port=0", "pushca.pusher.socket-port=0", "pushca.pusher.shards=2", *sets):
             command += ["--set", one]
         self.lines = []
