@@ -75,7 +75,8 @@ class Cluster:
         self.listeners = listeners or {}
         self.ports = {number: (free_port(), free_port()) for number in range(count)}
         self.nodes = {}
-        self.deaths = []  # (number, when)
+        self.deaths = []  # (number, when): those killed
+        self.leaves = []  # those told to end
         self.ended = []  # those that were stopped or killed
         try:
             with concurrent.futures.ThreadPoolExecutor(count) as pool:
@@ -126,10 +127,13 @@ class Cluster:
     def stop(self, number):
         """SIGTERM and the wait for the end."""
         node = self.nodes.pop(number)
-        self.deaths.append((number, time.monotonic()))
+        self.leaves.append((number, time.monotonic()))
         status = node.stop()
         self.ended.append(node)
         assert status == 0, f"{node.name} ended with {status}:\n{node.log()}"
+
+    def ends(self):
+        return self.deaths + self.leaves
 
     def close(self):
         """Ends all, together; name -> (status, log)."""
@@ -230,7 +234,7 @@ class Wire:
         self.cut()
 
     def sets(self):
-        return [f"pushca.storage.redis.host=127.0.0.1", f"pushca.storage.redis.port={self.port}"]
+        return ["pushca.storage.redis.host=127.0.0.1", f"pushca.storage.redis.port={self.port}"]
 
     def listen(self):
         listener = socket.socket()
@@ -310,7 +314,8 @@ def no_network_of_its_own():
             return f"{name} is not installed"
     if os.geteuid() != 0:
         return "network namespaces need root"
-    if not _sudo("unshare", "--net", "ip", "link", "add", "a", "type", "veth", "peer", "name", "b", check=False):
+    if not _sudo("unshare", "--net", "ip", "link", "add", "name", "one", "type", "veth", "peer", "name", "two",
+                 check=False):
         return "this machine grants no network namespaces"
     return None
 
@@ -350,7 +355,7 @@ class Host(_Space):
         self.address, self.gateway = f"10.83.{number}.2", f"10.83.{number}.1"
         self.wire = f"to-{number}"
         try:
-            _sudo("ip", *net.at, "link", "add", self.wire, "type", "veth", "peer", "name", "eth0", "netns", str(self.holder.pid))
+            net.run("ip", "link", "add", "name", self.wire, "type", "veth", "peer", "name", "eth0", "netns", str(self.holder.pid))
             net.run("ip", "addr", "add", self.gateway + "/30", "dev", self.wire)
             net.run("ip", "link", "set", self.wire, "up")
             self.run("ip", "addr", "add", self.address + "/30", "dev", "eth0")
@@ -368,12 +373,10 @@ class Net(_Space):
 
     def __init__(self, count):
         super().__init__()
-        self.at = ("-n", f"/proc/{self.holder.pid}/ns/net")
         self.hosts = []
         self.before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         self.libc = ctypes.CDLL(None, use_errno=True)
         try:
-            self.at = ()
             self.run("ip", "link", "set", "lo", "up")
             self.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
             self.enter(f"/proc/{self.holder.pid}/ns/net")
