@@ -23,6 +23,7 @@ from redis_process import free_port
 SECRET = "pushca.coordinator.secret-key=0123456789abcdef0123456789abcdef-secret"
 SANITIZED = "/release/" not in BINARY
 PREFIX = "pushca"
+CHANNELS = PREFIX + ":node:"
 
 # The issue's figures hold for the release build; sanitizers cost a multiple.
 BACK_S = 30 if SANITIZED else 5
@@ -76,7 +77,7 @@ class Cluster:
         self.ports = {number: (free_port(), free_port()) for number in range(count)}
         self.nodes = {}
         self.deaths = []  # (number, when): those killed
-        self.leaves = []  # those told to end
+        self.absences = []  # [number, since, until]: those that were not all there, for whatever reason
         self.ended = []  # those that were stopped or killed
         try:
             with concurrent.futures.ThreadPoolExecutor(count) as pool:
@@ -116,10 +117,19 @@ class Cluster:
                                   listener=self.listeners.get(number), **more)
         return self.nodes[number]
 
+    def start_again(self, number):
+        """And waits until all know it."""
+        self.start(number)
+        self.wait_until_whole()
+        for absence in self.absences:
+            if absence[0] == number:
+                absence[2] = min(absence[2], time.monotonic())
+
     def kill(self, number):
         """kill -9, without a word."""
         node = self.nodes.pop(number)
         assert node.process.poll() is None, f"{node.name} has ended before:\n{node.log()}"
+        self._is_absent(number)
         self.deaths.append((number, time.monotonic()))
         node.kill()
         self.ended.append(node)
@@ -127,13 +137,16 @@ class Cluster:
     def stop(self, number):
         """SIGTERM and the wait for the end."""
         node = self.nodes.pop(number)
-        self.leaves.append((number, time.monotonic()))
+        self._is_absent(number)
         status = node.stop()
         self.ended.append(node)
         assert status == 0, f"{node.name} ended with {status}:\n{node.log()}"
 
-    def ends(self):
-        return self.deaths + self.leaves
+    def _is_absent(self, number):
+        self.absences.append([number, time.monotonic(), float("inf")])
+
+    def was_absent(self, number, since, until):
+        return any(number == one and since < end and until > start for one, start, end in self.absences)
 
     def close(self):
         """Ends all, together; name -> (status, log)."""

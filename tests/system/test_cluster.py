@@ -690,8 +690,7 @@ def test_instance_ids_that_were_configured_stay(cluster, redis):
         lives = [other[1].clients()[0]]
         for _ in range(2):
             other.stop(1)
-            other.start(1)
-            other.wait_until_whole()
+            other.start_again(1)
             lives.append(other[1].clients()[0])
             assert other[0].post("/open-connection", {"client": identity("1"), "pusherInstanceId": "node-1"}).json[
                 "pusherInstanceId"] == "node-1"

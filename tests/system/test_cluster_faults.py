@@ -1,0 +1,524 @@
+"""What may happen to a cluster, on real processes, with traffic between all nodes meanwhile. In every case: no crash, no
+stray, no doubled message, nothing accepted and then lost, no false 200, what is refused is 503, service is back within
+5 s of the fault's end, and 5 s later the directory is equal to what the nodes themselves say."""
+
+import contextlib
+import threading
+import time
+
+import pytest
+
+from cluster import BACK_S, CHANNELS, NGINX, SANITIZED, Cluster, Net, Nginx, Wire, no_network_of_its_own, samples
+from frames import Raw
+from pushca import identity, wait_for
+from redis_process import Redis, RedisCluster, Sentinels, free_port, needs_redis, slot_of
+from traffic import Traffic
+
+pytestmark = needs_redis
+heavy = pytest.mark.skipif(SANITIZED, reason="faults in all their variety run against the release build")
+
+PLAIN = "/send-notification"
+LEASE_S = 3  # pushca.cluster.lease-ms
+PAUSE = 0.15 if SANITIZED else 0.03
+
+
+@pytest.fixture
+def tell(capsys):
+    """Says a figure aloud: ./test repeats lines that begin so."""
+
+    def say(text):
+        with capsys.disabled():
+            print(f"\nfigure: {text}", flush=True)
+
+    return say
+
+
+class Trial:
+    """Three nodes with traffic; afterwards what must hold in every case."""
+
+    def __init__(self, name, cluster, tell, **traffic):
+        self.name = name
+        self.cluster = cluster
+        self.tell = tell
+        self.traffic = Traffic(cluster, pause=PAUSE, **traffic)
+        self.sockets_stay = True
+        self.back = None
+
+    def __enter__(self):
+        self.traffic.__enter__()
+        try:
+            self.traffic.wait_until_back()
+        except BaseException:
+            self.traffic.__exit__()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                self.reckon()
+        finally:
+            self.traffic.__exit__()
+
+    def live(self, seconds):
+        """So long the fault lasts, or calm does."""
+        time.sleep(seconds)
+
+    def is_over(self, nodes=None):
+        """The fault ends here: from now on the clock runs."""
+        self.ended = time.monotonic()
+        self.back = self.traffic.wait_until_back(nodes, since=self.ended)
+        assert self.back < BACK_S, f"service came back after {self.back:.1f} s"
+        self.cluster.wait_until_whole()
+        self.right = self.cluster.wait_for_directory()
+
+    def reckon(self):
+        assert self.back is not None, "the fault has no end"
+        self.traffic.settle()
+        for node in self.cluster:
+            assert node.is_ready()
+        if self.sockets_stay:
+            assert not [one for one in self.traffic.closed() if one.closed < self.ended], "sockets were closed"
+        self.traffic.check(allowed=(200, 503), acked=(200, 408, 503), tell=lambda text: self.tell(
+            f"{self.name}: back after {self.back:.2f} s, the directory right {self.right:.2f} s later; {text}"))
+
+    # -- what may be asked of the time of the fault
+
+    def direct(self, since, until, local):
+        receivers = self.traffic.receivers
+        found = []
+        for message in self.traffic.since(since):
+            if message.kind == "direct" and message.begun < until and message.status is not None:
+                (one,) = message.wanted
+                if (receivers[one].node == message.node) == local:
+                    found.append(message)
+        return found
+
+    def local_went_on(self, since, until):
+        some = self.direct(since, until, local=True)
+        assert some and {m.status for m in some} == {200}, some[:3]
+        assert all(m.got for m in some if m.begun < until - 1)
+
+    def remote_was_refused(self, since, until):
+        some = self.direct(since, until, local=False)
+        assert some and {m.status for m in some} == {503}, some[:3]
+
+    def nothing_was_refused(self):
+        assert 503 not in self.traffic.statuses(), [m for m in self.traffic.since(0) if m.status == 503][:3]
+
+
+def probes(node):
+    return [node.get(f"/actuator/health/{name}").status for name in ("liveness", "readiness")]
+
+
+def reach(cluster, who, raw, wait=10):
+    """From each node."""
+    for node in cluster:
+        assert node.post(PLAIN, {"filter": who, "message": f"from {node.name}"}).status == 200
+        assert raw.text(wait) == f"from {node.name}"
+
+
+# ---- nodes --------------------------------------------------------------------------------------------
+
+
+@heavy
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_a_node_is_killed_and_its_clients_come_back_through_nginx(tmp_path, tell):
+    listeners = {number: free_port() for number in range(3)}
+    with Redis(tmp_path) as redis, Cluster(3, redis, listeners=listeners) as cluster, \
+            Nginx(tmp_path, cluster, listeners) as nginx, \
+            Trial("a node killed", cluster, tell, door=(nginx.rest, "/pushca")) as trial:
+        trial.sockets_stay = False
+        traffic = trial.traffic
+        victims = [one for one in traffic.receivers if one.sessions[-1].node == 1]
+        assert victims
+        killed = time.monotonic()
+        cluster.kill(1)
+
+        def reached():
+            """When the last of them first got what was sent after the end of his node."""
+            first = []
+            for victim in victims:
+                times = [m.answered for m in traffic.since(killed) if m.kind == "direct" and m.wanted == {victim.number} and m.got]
+                if not times:
+                    return None
+                first.append(min(times))
+            return max(first) - killed
+
+        took = wait_for(reached, 20)
+        tell(f"{len(victims)} clients of a killed node were reached elsewhere after {took:.2f} s")
+        assert took < 2
+        trial.is_over()
+        wait_for(lambda: not any(text.startswith("node-1 ") for text in cluster.written().values()), LEASE_S + 5)
+        assert all(node.cluster()[1] == 2 for node in cluster)
+        for node in cluster:
+            answer = node.post("/open-connection", {"client": identity("1"), "pusherInstanceId": "node-1"})
+            assert answer.json["pusherInstanceId"] != "node-1"
+        cluster.start_again(1)
+        with Raw(cluster[1], identity("1")) as raw:
+            reach(cluster, identity("1"), raw)
+
+
+@pytest.mark.tsan
+def test_nodes_are_killed_and_started_again(tmp_path, tell):
+    """One after the other, the same ids in new lives, before and after their lease has ended."""
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("nodes killed and started", cluster, tell) as trial:
+        trial.sockets_stay = False
+        for number, pause in ((0, 0), (1, 0 if SANITIZED else LEASE_S + 2)):
+            cluster.kill(number)
+            time.sleep(pause)
+            cluster.start_again(number)
+            trial.traffic.wait_until_back()
+        trial.is_over()
+
+
+@heavy
+def test_a_rolling_restart_under_load(tmp_path, tell):
+    with Redis(tmp_path) as redis, Cluster(3, redis, "pushca.drain-window-ms=500") as cluster, \
+            Trial("rolling restart", cluster, tell) as trial:
+        trial.sockets_stay = False
+        for number in range(3):
+            trial.traffic.away = {number}
+            cluster.stop(number)
+            cluster.start_again(number)
+            trial.traffic.away = set()
+            trial.traffic.wait_until_back()
+        assert {session.code for session in trial.traffic.closed()} == {1001}
+        trial.is_over()
+
+
+# ---- Redis --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.tsan
+def test_redis_is_killed_and_started_again(tmp_path, tell):
+    """What it knew is gone."""
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("Redis killed", cluster, tell) as trial:
+        redis.kill()
+        wait_for(lambda: all(probes(node) == [200, 503] for node in cluster))
+        began = time.monotonic()
+        trial.live(2)
+        until = time.monotonic()
+        redis.start()
+        trial.is_over()
+        trial.local_went_on(began, until)
+        trial.remote_was_refused(began, until)
+
+
+@heavy
+def test_redis_is_killed_again_and_again(tmp_path, tell):
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("Redis killed 5 times", cluster, tell) as trial:
+        for pause in (0, 0.3, 0, 0.7, 0.1):
+            redis.kill()
+            time.sleep(pause)
+            redis.start()
+            time.sleep(0.8)
+        trial.is_over()
+
+
+@heavy
+def test_redis_is_frozen_for_ten_seconds(tmp_path, tell):
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("Redis frozen 10 s", cluster, tell) as trial:
+        began = time.monotonic()
+        redis.freeze()
+        wait_for(lambda: all(probes(node) == [200, 503] for node in cluster), 8)
+        away = time.monotonic()
+        # who comes now is let in all the same
+        with Raw(cluster[0], identity("late")) as late:
+            assert cluster[0].post(PLAIN, {"filter": identity("late"), "message": "local"}).status == 200
+            assert late.text() == "local"
+            assert cluster[1].post(PLAIN, {"filter": identity("late"), "message": "remote"}).status == 503
+            assert cluster[1].post(PLAIN, {"filter": {"accountId": identity("late")["accountId"]}, "message": "x"}).status == 503
+            trial.live(10 - (time.monotonic() - began))
+            until = time.monotonic()
+            redis.thaw()
+            trial.is_over()
+            trial.local_went_on(away, until)
+            trial.remote_was_refused(away, until)
+            reach(cluster, identity("late"), late)
+
+
+@heavy
+def test_redis_is_slow(tmp_path, tell):
+    """300 ms for each question, and now and then it does nothing for half a second."""
+    with Redis(tmp_path) as redis, Wire(redis.address) as wire, \
+            Cluster(3, redis, *wire.sets()) as cluster, Trial("Redis slow", cluster, tell) as trial:
+        wire.delay_s = 0.15
+        for _ in range(4):
+            redis.ask("DEBUG", "SLEEP", "0.5")
+            with Raw(cluster[1], identity("slow")) as raw:
+                reach(cluster, identity("slow"), raw)
+            trial.live(0.3)
+        trial.nothing_was_refused()
+        wire.delay_s = 0
+        trial.is_over()
+
+
+@heavy
+def test_redis_is_full(tmp_path, tell):
+    """Nothing can be written; everything goes on, and who comes meanwhile is reached."""
+    with Redis(tmp_path, "--maxmemory-policy", "noeviction") as redis, Cluster(3, redis) as cluster, \
+            Trial("Redis full", cluster, tell) as trial:
+        redis.configure("maxmemory", "1mb")
+        with contextlib.suppress(Exception):
+            redis.ask("SET", "x", "y")
+        with Raw(cluster[2], identity("late")) as late:
+            for _ in range(5):
+                reach(cluster, identity("late"), late)
+                trial.live(1)
+            for node in cluster:
+                assert probes(node)[0] == 200
+            trial.nothing_was_refused()
+            redis.configure("maxmemory", "0")
+            trial.is_over()
+            reach(cluster, identity("late"), late)
+
+
+@pytest.mark.tsan
+def test_redis_is_emptied(tmp_path, tell):
+    """FLUSHALL, and at once somebody connects and somebody is asked for."""
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("FLUSHALL", cluster, tell) as trial:
+        for number in range(2 if SANITIZED else 6):
+            redis.ask("FLUSHALL")
+            with Raw(cluster[number % 3], identity(f"{number}")) as raw:
+                reach(cluster, identity(f"{number}"), raw)
+            trial.live(0.4)
+        trial.is_over()
+        trial.nothing_was_refused()
+
+
+@heavy
+def test_a_sentinel_failover(tmp_path, tell):
+    with Sentinels(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("Sentinel failover", cluster, tell) as trial:
+        began = time.monotonic()
+        redis.fail_over()
+        until = time.monotonic()
+        trial.is_over()
+        trial.local_went_on(began, until)
+
+
+@heavy
+def test_a_redis_cluster_moves_slots_and_fails_over(tmp_path, tell):
+    with RedisCluster(tmp_path) as redis, Cluster(3, redis) as cluster:
+        with Trial("Redis Cluster: slots moved", cluster, tell) as trial:
+            slots = {slot_of(CHANNELS + node.name) for node in cluster}
+            slots |= {slot_of("pushca:{nodes}")} | {slot_of(f"pushca:client:{one}") for one in list(cluster.truth())[:20]}
+            for slot in slots:
+                of = redis.owner_of(slot)
+                redis.move_slot(slot, next(one for one in redis.masters if one is not of))
+            trial.is_over()
+        with Trial("Redis Cluster: failover", cluster, tell) as trial:
+            # the one with most of it
+            owners = [redis.owner_of(slot) for slot in slots]
+            began = time.monotonic()
+            redis.fail_over(max(owners, key=owners.count))
+            until = time.monotonic()
+            trial.is_over()
+            trial.local_went_on(began, until)
+
+
+# ---- cuts ---------------------------------------------------------------------------------------------
+
+
+class Cut:
+    """What others sent to the clients of a node that was cut off for longer than its lease may be lost: to them it was dead.
+    It has to be in a count, though."""
+
+    def __init__(self, trial, number):
+        self.trial = trial
+        self.number = number
+        self.before = self.counted()
+        self.since = time.monotonic()
+        self.until = float("inf")
+        self.excused = set()
+        trial.traffic.excuse = self.excuse
+
+    def excuse(self, message, receiver):
+        at_it = any(one.node == self.number and one.opened <= message.begun for one in receiver.sessions)
+        if message.node != self.number and at_it and self.since - 1 < message.begun < self.until:
+            self.excused.add((message.key, receiver.number))
+            return True
+        return False
+
+    def counted(self):
+        names = r'^pushca_dropped_total\{reason="(node_gone|no_match|astray)"\}'
+        return sum(sum(samples(node, names).values()) for node in self.trial.cluster if node.number != self.number)
+
+    def mended(self):
+        self.until = time.monotonic() + 1
+
+    def all_is_counted(self):
+        self.excused.clear()
+        self.trial.traffic.lost()
+        lost, counted = len(self.excused), self.counted() - self.before
+        self.trial.tell(f"{self.trial.name}: {lost} for clients of the node given up, {counted:.0f} counted")
+        assert lost <= counted
+
+
+def one_is_cut_off(trial, cut, mend, seconds):
+    """Node 0 has no Redis any more; the others have."""
+    cluster = trial.cluster
+    lost = Cut(trial, 0)
+    cut()
+    began = time.monotonic()
+    wait_for(lambda: probes(cluster[0]) == [200, 503])
+    away = time.monotonic()
+    trial.live(seconds - (away - began))
+    assert all(node.is_ready() for node in cluster if node.number != 0)
+    trial.traffic.wait_until_back([1, 2])
+    until = time.monotonic()
+    mend()
+    lost.mended()
+    trial.is_over()
+    node0 = [m for m in trial.direct(away, until, local=False) if m.node == 0]
+    assert node0 and {m.status for m in node0} == {503}
+    node0 = [m for m in trial.direct(away, until, local=True) if m.node == 0]
+    assert node0 and {m.status for m in node0} == {200}
+    others = [m for m in trial.traffic.since(0) if m.node != 0 and m.status == 503 and m.kind != "acked"]
+    assert not others, others[:3]
+    lost.all_is_counted()
+
+
+no_net = no_network_of_its_own()
+needs_net = pytest.mark.skipif(no_net is not None, reason=f"cuts between hosts are not tested: {no_net}")
+
+
+@heavy
+@needs_net
+def test_a_cut_between_a_node_and_redis(tmp_path, tell):
+    """Longer than its lease; packets disappear."""
+    with Net(4) as net, Redis(tmp_path, address=net.hosts[3].address, under=net.hosts[3].under) as redis, \
+            Cluster(3, redis, hosts=net.hosts) as cluster, Trial("cut from Redis", cluster, tell) as trial:
+        ends = net.hosts[0], net.hosts[3]
+        one_is_cut_off(trial, lambda: net.cut(*ends), lambda: net.mend(*ends), LEASE_S + 4)
+
+
+@heavy
+@needs_net
+def test_a_cut_between_two_hosts_of_nodes(tmp_path, tell):
+    """They never speak to each other but through Redis: nobody notices. And one of them is unplugged for a moment."""
+    with Net(4) as net, Redis(tmp_path, address=net.hosts[3].address, under=net.hosts[3].under) as redis, \
+            Cluster(3, redis, hosts=net.hosts) as cluster:
+        with Trial("cut between two nodes", cluster, tell) as trial:
+            net.cut(net.hosts[0], net.hosts[1])
+            trial.live(LEASE_S + 1)
+            assert all(node.is_ready() for node in cluster)
+            trial.traffic.wait_until_back()
+            net.mend(net.hosts[0], net.hosts[1])
+            trial.is_over()
+            trial.nothing_was_refused()
+        with Trial("a host unplugged", cluster, tell) as trial:
+            net.unplug(net.hosts[1])
+            trial.live(1)
+            net.plug(net.hosts[1])
+            trial.is_over()
+
+
+@heavy
+def test_a_wire_to_redis_that_stalls_for_less_than_a_lease(tmp_path, tell):
+    """Nothing at all is lost, in either direction."""
+    with Redis(tmp_path) as redis, contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(redis.address)) for _ in range(3)]
+        with Cluster(3, redis, each=lambda number: wires[number].sets()) as cluster, \
+                Trial("wire stalled 1.5 s", cluster, tell) as trial:
+            wires[0].stall()
+            trial.live(1.5)
+            wires[0].resume()
+            trial.is_over()
+            for _ in range(3):
+                wires[1].cut()
+                trial.live(0.2)
+                wires[1].listen()
+                trial.live(0.8)
+            trial.is_over()
+
+
+@heavy
+def test_a_deaf_node_sends_its_clients_elsewhere(tmp_path, tell):
+    """It has no Redis for longer than the grace, and another node is well: 1012."""
+    with Redis(tmp_path) as redis, contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(redis.address)) for _ in range(3)]
+        with Cluster(3, redis, "pushca.cluster.deaf-grace-ms=1000", each=lambda number: wires[number].sets()) as cluster, \
+                Trial("a deaf node", cluster, tell) as trial:
+            trial.sockets_stay = False
+            traffic = trial.traffic
+            lost = Cut(trial, 0)
+            there = [one for one in traffic.receivers if one.sessions[-1].node == 0]
+            token = cluster[0].open().rpartition("/")[2]
+            traffic.away.add(0)
+            wires[0].stall()
+            wait_for(lambda: all(one.sessions[0].closed for one in there), 15)
+            assert {one.sessions[0].code for one in there} == {1012}
+            assert probes(cluster[0]) == [200, 503]
+            assert cluster[0].try_handshake("/" + token).status == 503
+            assert cluster[0].cluster()[0].upper() == "DEAF"
+            assert samples(cluster[0], r'sockets_closed_total\{reason="deaf"\}').popitem()[1] >= len(there)
+            # all are elsewhere now, and reached
+            wait_for(lambda: all(one.sessions[-1].closed is None and one.sessions[-1].node != 0 for one in there), 15)
+            traffic.wait_until_back([1, 2])
+            since = time.monotonic()
+            wait_for(lambda: {r.number for r in there} <= {
+                number for m in traffic.since(since) if m.kind == "direct" and m.got for number in m.wanted}, 15)
+            assert all(node.is_ready() for node in cluster if node.number != 0)
+            wires[0].resume()
+            lost.mended()
+            traffic.away.discard(0)
+            trial.is_over()
+            lost.all_is_counted()
+            wait_for(cluster[0].is_ready)
+            assert cluster[0].try_handshake("/" + token).status == 101
+            with Raw(cluster[0], identity("back")) as raw:
+                reach(cluster, identity("back"), raw)
+
+
+@heavy
+def test_the_window_of_what_is_unconfirmed_is_bounded(tmp_path, tell):
+    """A frozen Redis and a small window: what is over it is refused until then, and what was accepted arrives."""
+    with Redis(tmp_path) as redis, Cluster(2, redis, "pushca.cluster.window-bytes=128KB", "pushca.cluster.waiting-bytes=128KB",
+                                           "pushca.cluster.echo-ms=8000", "pushca.cluster.lease-ms=20000") as cluster:
+        with Raw(cluster[1], identity("1")) as raw:
+            reach(cluster, identity("1"), raw)
+            redis.freeze()
+            statuses = []
+            for number in range(60):
+                answer = cluster[0].post(PLAIN, {"filter": identity("1"), "message": f"{number} " + "." * 10000})
+                statuses.append(answer.status)
+            redis.thaw()
+            accepted = [number for number, status in enumerate(statuses) if status == 200]
+            tell(f"a window of 128 KB and a frozen Redis: {len(accepted)} of 60 messages of 10 KB accepted")
+            assert set(statuses) == {200, 503} and 5 <= len(accepted) <= 40
+            assert [int(raw.text(20).split()[0]) for _ in accepted] == accepted
+            wait_for(lambda: cluster[0].post(PLAIN, {"filter": identity("1"), "message": "9999"}).status == 200)
+            assert raw.text() == "9999"
+
+
+@heavy
+def test_a_hostile_voice_on_the_bus_harms_nobody(tmp_path, tell):
+    """Whatever is published to a node's channel, or stands where its keys stand."""
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("nonsense on the bus", cluster, tell) as trial:
+        stop = threading.Event()
+
+        def shout():
+            number = 0
+            while not stop.is_set():
+                number += 1
+                for text in (b"", b"x", b"PC1", b"PC1" + bytes(range(256)), b"PC1\x00\x06node-1" + b"\xff" * 64, b"\x00" * 100000):
+                    redis.ask("SPUBLISH", f"{CHANNELS}node-{number % 3}", text)
+                redis.ask("SET", f"pushca:client:{number:016x}", "nonsense")
+                redis.ask("SET", f"pushca:client:{number:016x}0", "node-1 0000000000000001")
+                redis.ask("HSET", "pushca:{nodes}", f"ghost-{number % 5}", "nonsense \xff" * 50)
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=shout)
+        thread.start()
+        try:
+            trial.live(3)
+        finally:
+            stop.set()
+            thread.join()
+        # keys of nobody's are nobody's to remove, at least not soon
+        for key in redis.read("pushca:client:*"):
+            if redis.ask("GET", key) in ("nonsense", "node-1 0000000000000001"):
+                redis.ask("DEL", key)
+        trial.is_over()
+        trial.nothing_was_refused()
