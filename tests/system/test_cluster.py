@@ -345,7 +345,7 @@ def test_no_acknowledge_is_408(cluster):
     with Raw(cluster[1], who) as raw, Raw(cluster[2], third) as stranger:
         asked.append(ask(cluster[0], who))
         message_id = raw.text().split("@@")[0]
-        say_acknowledge(raw, message_id[:-3] + "9-0")
+        say_acknowledge(raw, message_id[:-3] + ("8-0" if message_id[-3] == "9" else "9-0"))
         say_acknowledge(stranger, message_id)
         assert [status_of(one) for one in asked] == [408] * 4
         say_acknowledge(raw, message_id)
@@ -574,7 +574,7 @@ def test_large_messages_pass_between_nodes(cluster):
             assert node.post(PLAIN, {"filter": {"applicationId": "LARGE"}, "message": text}).status == 200
             assert all(raw.text() == text for raw in raws)
         for size in ((1 << 20) + 26, (8 << 20) - 400):
-            text = "".join(random.Random(size).choices("abc\u00e4", k=1000)) * (size // 1250)
+            text = "abc\u00e4" * (size // 5)
             words = {"filter": identity("large-2", applicationId="LARGE"), "message": text}
             raws[0].say("big@@SEND_MESSAGE@@" + json.dumps(words, ensure_ascii=False))
             assert raws[0].text() == "big@@RESPONSE"
@@ -671,7 +671,7 @@ def test_another_prefix_is_another_cluster(cluster, redis):
 
 def test_redis_with_a_user_and_a_password(tmp_path):
     password = "a-password-nobody-is-told"
-    with Redis(tmp_path, "--user", f"pusher on >{password} ~* &* +@all") as redis, \
+    with Redis(tmp_path, "--user", "pusher", "on", f">{password}", "~*", "&*", "+@all") as redis, \
             Cluster(2, redis, "pushca.storage.redis.username=pusher", f"pushca.storage.redis.password={password}",
                     "pushca.storage.redis.database=3") as cluster:
         with Raw(cluster[1], identity("1")) as raw:
@@ -700,7 +700,7 @@ def test_instance_ids_that_were_configured_stay(cluster, redis):
 def test_a_cluster_needs_a_secret():
     command = [BINARY, "serve", "--set", "pushca.pusher.deploy-mode=cluster", "--set", "server.port=0", "--set",
                "pushca.pusher.socket-port=0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode not in (0, -6, -11)
     assert "pushca.coordinator.secret-key" in done.stderr
 
