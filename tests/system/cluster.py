@@ -60,7 +60,7 @@ class Node(Server):
         assert answer["instanceId"] == self.name
         return answer["life"], answer["clients"]
 
-    def is_ready(self):
+    def says_ready(self):
         with contextlib.suppress(OSError):
             return self.get("/actuator/health/readiness").status == 200
         return False
@@ -167,13 +167,13 @@ class Cluster:
     # -- what the nodes say of each other -------------------------------------------------------------
 
     def is_whole(self):
-        return all(self.sees(node, "UP", len(self.nodes)) for node in self)
+        return all(self.sees(node, "up", len(self.nodes)) for node in self)
 
     @staticmethod
     def sees(node, state, count=None):
         with contextlib.suppress(OSError):
             found, nodes = node.cluster()
-            return str(found).upper() == state and count in (None, nodes)
+            return found == state and count in (None, nodes)
         return False
 
     def wait_until_whole(self, wait=WHOLE_S):
