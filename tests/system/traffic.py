@@ -150,7 +150,7 @@ class Message:
     def __repr__(self):
         return (f"{self.kind} {self.key} from node {self.node} at {self.begun:.3f}, answered {self.status} after "
                 f"{(self.answered or 0) - self.begun:.3f} s, for {sorted(self.wanted)[:6]}, got by "
-                f"{[(receiver.number, round(session.opened, 3)) for receiver, session in self.got]}")
+                f"{[(receiver.number, session) for receiver, session in self.got]}")
 
 
 class Session:
@@ -161,15 +161,15 @@ class Session:
         self.last = {}  # sender -> number of its last message
 
     def __repr__(self):
-        return f"node {self.node} {self.opened:.3f}..{self.closed and round(self.closed, 3)} {self.code}"
+        return f"node {self.node} {self.opened:.3f}..{self.closed and round(self.closed, 3)} {self.code or ''}"
 
 
 class Receiver:
-    def __init__(self, number, node, mute=False):
+    def __init__(self, number, node, workspace, mute=False):
         self.number = number
         self.node = node
         self.mute = mute  # acknowledges nothing
-        self.identity = {"workSpaceId": "traffic", "accountId": f"account-{number}", "deviceId": f"device-{number}",
+        self.identity = {"workSpaceId": workspace, "accountId": f"account-{number}", "deviceId": f"device-{number}",
                          "applicationId": f"EVERY-{number % 3}"}
         self.sessions = []
         self.acknowledged = set()  # keys
@@ -202,6 +202,7 @@ def key_of(text):
 
 class Traffic:
     KINDS = ["direct"] * 6 + ["all", "some", "but", "any"]
+    count = 0
 
     def __init__(self, cluster, each=3, pause=0.02, ways=("rest", "v1", "v2", "acked"), door=None, seed=None, mute=True):
         """each: receivers per node. door: (REST address, path prefix) where receivers ask for a new connection."""
@@ -213,9 +214,11 @@ class Traffic:
         self.random = random.Random(self.seed)
         self.addresses = {node.number: node.rest for node in cluster}
         count = len(self.addresses)
-        self.receivers = [Receiver(i, i % count) for i in range(each * count)]
+        Traffic.count += 1
+        self.workspace = f"traffic-{Traffic.count}"
+        self.receivers = [Receiver(i, i % count, self.workspace) for i in range(each * count)]
         if mute and "acked" in ways:
-            self.receivers.append(Receiver(len(self.receivers), count - 1, mute=True))
+            self.receivers.append(Receiver(len(self.receivers), count - 1, self.workspace, mute=True))
         self.messages = {}
         self.odd = []  # texts that nobody sent, and other surprises
         self.swapped = []
@@ -263,6 +266,7 @@ class Traffic:
             for task in left:
                 task.cancel()
             self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self.loop.run_until_complete(asyncio.sleep(0.05))  # transports close in turns to come
             self.loop.close()
 
     async def _all(self):
@@ -333,7 +337,7 @@ class Traffic:
             # findAny has an order of its own: of one sender and one filter
             sender = (key[0], message.kind == "any")
             if session.last.get(sender, -1) >= key[1]:
-                self.swapped.append(f"{message} behind {session.last[sender]} at {receiver.number}, {session}")
+                self.swapped.append((message.kind, f"{message} behind {session.last[sender]} at {receiver.number}, {session}"))
             session.last[sender] = key[1]
 
     # -- sending --------------------------------------------------------------------------------------
@@ -352,7 +356,7 @@ class Traffic:
         number = self.numbers[sender]
         self.numbers[sender] += 1
         chosen = self.random.choice([one for one in self.receivers if kind == "acked" or not one.mute])
-        who = {"workSpaceId": "traffic"}
+        who = {"workSpaceId": self.workspace}
         if kind in ("direct", "acked"):
             who = chosen.identity
         elif kind == "some":
@@ -511,9 +515,10 @@ class Traffic:
                 found.append(message)
         return found
 
-    def verdict(self, silent):
+    def verdict(self, silent, turns):
         messages = list(self.messages.values())
-        counts = {"odd": self.odd, "swapped": self.swapped, "lost": self.lost(silent=silent)}
+        counts = {"odd": self.odd, "lost": self.lost(silent=silent)}
+        counts["swapped"] = [text for kind, text in self.swapped if turns or kind != "any"]
         counts["doubled"] = [m for m in messages if len(m.got) > (1 if m.kind == "any" else len({r.number for r, _ in m.got}))]
         counts["stray"] = [m for m in messages if not {r.number for r, _ in m.got} <= m.wanted]
         counts["let in"] = [m for m in messages if m.status == 503 and m.got and m.kind != "acked"]
@@ -521,10 +526,20 @@ class Traffic:
                                and not any(m.key in r.acknowledged for r in self.receivers if r.number in m.wanted)]
         return counts
 
-    def check(self, allowed=(200,), acked=(200, 408), silent=False, tell=None):
-        """allowed: statuses a plain message may have had; besides, of a node that ended any failure."""
+    def counted(self):
+        """What the nodes themselves say that they let fall."""
+        found = collections.Counter()
+        for node in self.cluster:
+            with contextlib.suppress(OSError):
+                found.update({name.removeprefix("pushca_"): value for name, value in node.metrics().items()
+                              if value and name.startswith(("pushca_dropped", "pushca_refused", "pushca_sockets_closed"))})
+        return dict(found)
+
+    def check(self, allowed=(200,), acked=(200, 408), silent=False, turns=True, tell=None):
+        """allowed: statuses a plain message may have had; besides, of a node that ended any failure. turns: findAny kept
+        its order, too, as it does while the same node keeps the turn."""
         assert self.failure is None, repr(self.failure)
-        counts = self.verdict(silent)
+        counts = self.verdict(silent, turns)
         counts["answered otherwise"] = [
             m for m in self.messages.values()
             if m.status is not None and m.status not in (acked if m.kind == "acked" else allowed)
@@ -533,6 +548,8 @@ class Traffic:
         counts["hung"] = [m for m in self.messages.values() if m.status == "TimeoutError"]
         if tell:
             passed = sum(len(m.got) for m in self.messages.values())
+            if any(counts.values()):
+                tell(f"dropped, refused, closed: {self.counted()}")
             tell(f"{len(self.messages)} messages, {passed} received, answered {dict(self.statuses())}: "
                  + ", ".join(f"{len(some)} {name}" for name, some in counts.items()))
         assert not any(counts.values()), f"seed {self.seed}: " + "; ".join(
