@@ -6,8 +6,9 @@ build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev
 test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
     python3-websockets python3-yaml jq openssl
     redis-server nginx iproute2)
-# Debian may start services of these three; the benchmark runs its own on other ports.
+# Debian may start services of some of these; the benchmark runs its own on other ports.
 bench_packages=(nginx libnginx-mod-nchan nats-server mosquitto wrk python3)
+cluster_packages=(redis-server nginx)
 guard_packages=(valgrind python3)
 # libFuzzer, and what names the lines in its reports
 fuzz_packages=(clang libclang-rt-14-dev llvm)

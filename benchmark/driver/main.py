@@ -30,6 +30,8 @@ Mosquitto where they are installed; prints what it measured and what was wanted.
   ./bench quick           everything with fewer and shorter runs, within 3 minutes
   ./bench [quick] ROW...  only these rows
   ./bench guard           counts instructions instead of time, and compares them with the last count
+  ./bench abuse           what well-behaved clients notice while somebody abuses the server
+  ./bench cluster         three servers, Redis and nginx against one server alone
 
 One line of JSON per run goes to standard output and to build/bench/runs.jsonl. Exit status: 0 measured; 1 something could not run,
 or pushca or raw lost, doubled, swapped or tore a message; 2 wrong command line; 130 interrupted."""
@@ -38,7 +40,7 @@ or pushca or raw lost, doubled, swapped or tore a message; 2 wrong command line;
 def arguments(words):
     parser = argparse.ArgumentParser(
         prog="./bench", description=ABOUT, epilog=_rows_help(), formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="./bench [quick] [ROW...] [--rounds N] | ./bench guard")
+        usage="./bench [quick] [ROW...] [--rounds N] | ./bench guard|abuse|cluster")
     parser.add_argument("names", nargs="*", metavar="ROW", help="quick, or rows of the table")
     parser.add_argument("--rounds", type=int, help="at most so many rounds")
     parser.add_argument("--plan", action="store_true", help="only say what would run, and how long")
@@ -118,12 +120,16 @@ class Bench:
             if not known:
                 raise process.Trouble(f"without {job.half_of} its rate is not known")
             rate = known["rate"] / 2
-        run = self.watched(lambda: runs.once(job, self.options.build, self.pins, rate, left))
+        run = self.watched(lambda: self.once(job, rate, left))
         self.results.add(job.key, number, run)
         line = json.dumps({"round": number + 1, "job": job.key, **run})
         self.out.write(line + "\n")
         self.out.flush()
         print(line, flush=True)
+
+    def once(self, job, rate, left):
+        """The figures of one run."""
+        return runs.once(job, self.options.build, self.pins, rate, left)
 
     def watched(self, measure):
         """The run, with how long it took in all and what part of the cores somebody else had meanwhile."""
@@ -156,7 +162,7 @@ def main(words):
         for number in range(rounds):
             print(f"round {number + 1}:", " ".join(job.key for job in plan.order(chosen_rows, number, rounds)))
         return 0
-    _bound(limit_s + HARD_LIMIT_S)
+    bound(limit_s + HARD_LIMIT_S)
     servers.file_limit()
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,8 +177,7 @@ def main(words):
                 _print_all(head, planned, chosen_rows, bench.results)
                 return 130
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-            signal.signal(number, signal.SIG_IGN)
+        be_deaf()
         process.stop_all()
     _print_all(head, planned, chosen_rows, bench.results)
     return verdicts.exit_status(plan.unique_jobs(chosen_rows), bench.results)
@@ -182,7 +187,13 @@ def _rounds(count):
     return "1 round" if count == 1 else f"{count} rounds"
 
 
-def _bound(seconds):
+def be_deaf():
+    """To signals, while all is ended."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def bound(seconds):
     """However it ends, it ends: by time, by signal, by Ctrl-C, and then by way of `finally`."""
     def give_up(number, frame):
         sys.exit(f"bench: ended by {signal.Signals(number).name}")

@@ -3,7 +3,8 @@
 import dataclasses
 
 START_AND_STOP_S = 0.3
-CONNECT_S = {"raw": 0.05, "pushca": 0.12, "nchan": 0.15, "nats": 0.25, "mosquitto": 0.35, "nginx": 0}  # a thousand
+CLUSTER_S = 2.5  # until all nodes know each other, and until all have gone
+CONNECT_S = {"raw": 0.05, "pushca": 0.12, "nchan": 0.15, "nats": 0.25, "mosquitto": 0.35, "nginx": 0, "cluster": 0.3}  # a thousand
 CROWD_CLIENTS = 10000
 ONE_ROUND_SLACK = 1.3
 
@@ -44,7 +45,8 @@ def seconds_of(job):
     """About how long one run takes."""
     clients = job.clients + (CROWD_CLIENTS if job.scenario == "crowd" else 0)
     times = 2.5 if job.scenario == "storm" else 1
-    return START_AND_STOP_S + clients / 1000 * CONNECT_S[job.target] * times + job.warmup + job.seconds
+    around = CLUSTER_S if job.target == "cluster" else START_AND_STOP_S
+    return around + clients / 1000 * CONNECT_S[job.target] * times + job.warmup + job.seconds
 
 
 def total_seconds(rows, rounds):

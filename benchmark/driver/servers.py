@@ -116,7 +116,7 @@ def program(name):
 
 def missing(target):
     """Why the target cannot run here, or None."""
-    needed = {"nchan": "nginx", "nginx": "nginx", "nats": "nats-server", "mosquitto": "mosquitto"}.get(target)
+    needed = {"nchan": "nginx", "nginx": "nginx", "cluster": "redis-server", "nats": "nats-server", "mosquitto": "mosquitto"}.get(target)
     if needed and not program(needed):
         return NOT_INSTALLED
     if target == "nchan" and not os.path.exists(NCHAN_MODULE):

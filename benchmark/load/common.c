@@ -11,6 +11,21 @@ enum { CONNECTING_MAX = 256, CONNECT_SECONDS = 60, EVENTS = 256 };
 
 static const uint64_t DRAIN_NS = 2000000000, WAIT_NS = 10000000, AFTER_NS = 50000000;
 
+/* Near: a ring for each server. */
+static uint32_t next_in_ring(const struct options *o, uint32_t i, uint32_t n)
+{
+    uint32_t servers = o->port.count;
+
+    if (o->partner != PARTNER_NEAR)
+        return (i + 1) % n;
+    return i + servers < n ? i + servers : i % servers;
+}
+
+static uint32_t place_in_ring(const struct options *o, uint32_t i)
+{
+    return (o->partner == PARTNER_MIXED ? i / 2 : i) % o->port.count;
+}
+
 void ring_make(struct pump *p, uint32_t n)
 {
     uint32_t *order = grow(NULL, n * sizeof(*order)), i;
@@ -25,8 +40,11 @@ void ring_make(struct pump *p, uint32_t n)
         order[other] = kept;
     }
     for (i = 0; i < n; i++) {
-        p->links[order[i]]->to = order[(i + 1) % n];
-        p->links[order[(i + 1) % n]]->from = order[i];
+        uint32_t next = next_in_ring(p->options, i, n);
+
+        p->links[order[i]]->place = place_in_ring(p->options, i);
+        p->links[order[i]]->to = order[next];
+        p->links[order[next]]->from = order[i];
     }
     free(order);
 }
@@ -39,7 +57,7 @@ void connect_all(struct pump *p, uint32_t first, uint32_t n)
     while (p->open - before < n) {
         while (i < first + n && i - first - (p->open - before) < CONNECTING_MAX) {
             p->target->prepare(p->links[i]);
-            link_connect(p->links[i], p->options->port);
+            link_connect(p->links[i], port_of(&p->options->port, p->links[i]->place));
             i++;
         }
         pump_turn(p, WAIT_NS, EVENTS);

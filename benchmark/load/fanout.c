@@ -108,7 +108,7 @@ static void connect_publisher(struct run *r)
     }
     l->is_plain = true;
     l->decode = decode_answer;
-    link_connect(l, r->o->http_port);
+    link_connect(l, port_of(&r->o->http_port, 0));
     while (l->state != LINK_OPEN)
         pump_turn(&r->pump, WAIT_NS, EVENTS);
 }

@@ -1,6 +1,6 @@
 /*
  * http - keep-alive connections post notifications, each to receivers of its own in turn; the next
- * post goes out when the last one was answered.
+ * post goes out when the last one was answered (--verify: and has arrived).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +23,7 @@ struct run {
     struct score score;
     bool stopping;
     uint64_t refused; /* answers that were not 2xx */
+    bool *half;       /* verify: of each connection, that one of the two has happened */
 };
 
 static size_t write_request(const struct run *r, char *at, uint32_t to, const char *text)
@@ -56,6 +57,16 @@ static void post_next(struct run *r, struct link *l)
     link_send(l, out, write_request(r, out, t.to, text));
 }
 
+/* The post was answered, or it has arrived. */
+static void one_of_two(struct run *r, uint32_t connection)
+{
+    bool *half = &r->half[connection - r->o->clients];
+
+    *half = !*half;
+    if (!*half && !r->stopping)
+        post_next(r, r->clients.links[connection]);
+}
+
 static size_t decode_answer(struct link *l, char *at, size_t len)
 {
     struct run *r = l->pump->owner;
@@ -66,7 +77,9 @@ static size_t decode_answer(struct link *l, char *at, size_t len)
         return 0;
     if (answer.status < 200 || answer.status > 299)
         r->refused++;
-    if (!r->stopping)
+    if (r->o->verify)
+        one_of_two(r, l->number);
+    else if (!r->stopping)
         post_next(r, l);
     return used;
 }
@@ -85,8 +98,11 @@ static void on_text(struct link *l, char *at, size_t len)
         }
         len -= (size_t)(body - at);
     }
-    if (score_text(&r->score, l, body, len, &t))
-        score_latency(&r->score, t.at_ns);
+    if (!score_text(&r->score, l, body, len, &t))
+        return;
+    score_latency_to(&r->score, l, t.at_ns);
+    if (r->o->verify)
+        one_of_two(r, l->from);
 }
 
 /* Connects the posting links; they are open with their connection. */
@@ -98,8 +114,10 @@ static void connect_posts(struct run *r)
         struct link *l = r->clients.links[r->o->clients + i];
 
         l->to = i;
+        l->place = i + (r->o->partner == PARTNER_FAR);
+        l->place %= r->o->port.count;
         l->decode = decode_answer;
-        link_connect(l, r->o->http_port);
+        link_connect(l, port_of(&r->o->http_port, l->place));
         while (l->state == LINK_CONNECTING || l->state == LINK_GREETING)
             pump_turn(&r->clients, WAIT_NS, EVENTS);
     }
@@ -141,6 +159,8 @@ void http_run(const struct options *o)
     r->clients.target = o->target;
     r->clients.options = o;
     r->clients.on_text = on_text;
+    r->half = grow(NULL, o->connections * sizeof(*r->half));
+    memset(r->half, 0, o->connections * sizeof(*r->half));
     score_init(&r->score, o);
     make_links(r);
     connect_all(&r->clients, 0, o->clients);

@@ -36,6 +36,7 @@ struct link *link_new(struct pump *p)
         die("out of memory");
     l->fd = -1;
     l->number = p->count;
+    l->place = p->options && p->options->port.count ? l->number % p->options->port.count : 0;
     l->pump = p;
     p->links[p->count++] = l;
     return l;

@@ -49,6 +49,7 @@ struct link {
     uint32_t sent_to, expected, missing, got;
     uint32_t answered; /* answers to what it sent itself */
     uint32_t lane;     /* storm: which one it came by */
+    uint32_t place;    /* which of the servers it is a client of */
 };
 
 struct pump {

@@ -17,9 +17,13 @@ static const char usage_text[] =
     "Scenarios: pairs http fanout idle storm crowd\n"
     "Targets:   raw pushca nchan nats mosquitto\n"
     "\n"
-    "  --port PORT          WebSocket port of the target; raw: its only port\n"
-    "  --http-port PORT     pushca: the port of its REST API (nchan: the same as --port)\n"
+    "  --port PORT,...      WebSocket port of the target; raw: its only port; several: of the\n"
+    "                       nodes of a cluster, to which the clients are dealt out\n"
+    "  --http-port PORT,... pushca: the port of its REST API (nchan: the same as --port)\n"
+    "  --partner far|near|mixed   several nodes: who sends to each other is on two nodes (far),\n"
+    "                       on the same one, or one half of the pairs so and one so\n"
     "  --pid PID            a process of the server, to be measured; may be repeated\n"
+    "  --other NAME=PID     what else works for it, to be measured apart; may be repeated\n"
     "  --clients N          WebSocket clients (1000)\n"
     "  --window W           closed loop: messages under way per client (1)\n"
     "  --rate R             open loop: messages per second in all, whatever happens\n"
@@ -28,6 +32,7 @@ static const char usage_text[] =
     "  --text BYTES         length of a message (128)\n"
     "  --mode plain|acked|v2   how pushca is spoken to (plain)\n"
     "  --connections K      http: keep-alive connections that post (64)\n"
+    "  --verify             http: the next one when the last was answered and delivered\n"
     "  --lanes L            storm: connects under way at once (64)\n"
     "  --matches M          fanout: only so many clients match, the others share one of two "
     "dimensions\n"
@@ -41,7 +46,9 @@ static const struct option names[] = {
     {"target", required_argument, NULL, 't'},
     {"port", required_argument, NULL, 'p'},
     {"http-port", required_argument, NULL, 'h'},
+    {"partner", required_argument, NULL, 'a'},
     {"pid", required_argument, NULL, 'i'},
+    {"other", required_argument, NULL, 'o'},
     {"clients", required_argument, NULL, 'n'},
     {"window", required_argument, NULL, 'w'},
     {"rate", required_argument, NULL, 'r'},
@@ -52,7 +59,7 @@ static const struct option names[] = {
     {"connections", required_argument, NULL, 'k'},
     {"lanes", required_argument, NULL, 'l'},
     {"matches", required_argument, NULL, 'x'},
-
+    {"verify", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {"spin", no_argument, NULL, 'z'},
     {"help", no_argument, NULL, '?'},
@@ -98,6 +105,57 @@ static void add_pid(struct options *o, const char *text)
     o->server.pid[o->server.pids++] = (int)whole(text, 1, 1 << 30);
 }
 
+/* "redis=123": the same name may have several processes. */
+static void add_other(struct options *o, const char *text)
+{
+    const char *pid = strchr(text, '=');
+    size_t len = pid ? (size_t)(pid - text) : 0;
+    struct other *other = o->others;
+
+    if (!len || len > OTHER_NAME_MAX)
+        die("%s: NAME=PID is wanted", text);
+    while (other < o->others + o->other_count &&
+           (strncmp(other->name, text, len) != 0 || other->name[len]))
+        other++;
+    if (other == o->others + OTHERS_MAX)
+        die("more than %d others", OTHERS_MAX);
+    if (other == o->others + o->other_count)
+        memcpy(o->others[o->other_count++].name, text, len);
+    if (other->usage.pids == USAGE_PIDS)
+        die("more than %d processes", USAGE_PIDS);
+    other->usage.pid[other->usage.pids++] = (int)whole(pid + 1, 1, 1 << 30);
+}
+
+static void read_ports(struct ports *p, const char *text)
+{
+    char part[16];
+    size_t len;
+
+    for (p->count = 0; *text; text += len + (text[len] == ',')) {
+        len = strcspn(text, ",");
+        if (p->count == PORTS_MAX || len >= sizeof(part))
+            die("at most %d ports, with commas between them", PORTS_MAX);
+        snprintf(part, sizeof(part), "%.*s", (int)len, text);
+        p->at[p->count++] = (uint16_t)whole(part, 1, 65535);
+    }
+}
+
+uint16_t port_of(const struct ports *p, uint32_t place)
+{
+    return p->at[place % p->count];
+}
+
+static enum partner partner_of(const char *name)
+{
+    static const char *const of[] = {"far", "near", "mixed"};
+    enum partner p;
+
+    for (p = PARTNER_FAR; p <= PARTNER_MIXED; p++)
+        if (strcmp(name, of[p]) == 0)
+            return p;
+    die("no partner %s: far, near or mixed", name);
+}
+
 /* long: one case an option */
 static void take(struct options *o, int option, const char *value)
 {
@@ -108,10 +166,16 @@ static void take(struct options *o, int option, const char *value)
             die("no target %s: raw, pushca, nchan, nats or mosquitto", value);
         break;
     case 'p':
-        o->port = (uint16_t)whole(value, 1, 65535);
+        read_ports(&o->port, value);
         break;
     case 'h':
-        o->http_port = (uint16_t)whole(value, 1, 65535);
+        read_ports(&o->http_port, value);
+        break;
+    case 'a':
+        o->partner = partner_of(value);
+        break;
+    case 'o':
+        add_other(o, value);
         break;
     case 'i':
         add_pid(o, value);
@@ -146,6 +210,9 @@ static void take(struct options *o, int option, const char *value)
     case 'x':
         o->matches = whole(value, 1, CLIENTS_MOST);
         break;
+    case 'v':
+        o->verify = true;
+        break;
     case 'q':
         o->quiet = true;
         break;
@@ -176,9 +243,9 @@ void options_read(struct options *o, int argc, char **argv)
     o->scenario = argv[1];
     while ((option = getopt_long(argc - 1, argv + 1, "", names, NULL)) != -1)
         take(o, option, optarg);
-    if (!o->target || !o->port)
+    if (!o->target || !o->port.count)
         die("--target and --port are needed");
-    if (!o->http_port)
+    if (!o->http_port.count)
         o->http_port = o->port;
     if (o->mode != MODE_PLAIN && o->target != &target_pushca)
         die("mode %s is spoken by pushca alone", mode_name(o->mode));

@@ -84,7 +84,7 @@ static void on_message(struct run *r, struct link *l, const char *at, size_t len
     if (!score_text(&r->score, l, at, len, &t))
         return;
     if (r->o->mode != MODE_ACKED)
-        score_latency(&r->score, t.at_ns);
+        score_latency_to(&r->score, l, t.at_ns);
     refill(r, r->pump.links[l->from]);
 }
 
@@ -164,7 +164,7 @@ static void post_without_waiting(struct run *r, uint32_t to, size_t len)
     n = pushca_post_body(body, sizeof(body), to, text, len);
     if (r->post_fd < 0) {
         body[n] = 0;
-        answer = http_call(&r->post_fd, r->o->http_port, "/send-notification", body);
+        answer = http_call(&r->post_fd, port_of(&r->o->http_port, 0), "/send-notification", body);
         if (answer.status != 200)
             die("the multicast was answered %d", answer.status);
         return;

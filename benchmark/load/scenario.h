@@ -15,7 +15,7 @@ void idle_run(const struct options *o);
 void storm_run(const struct options *o);
 
 /* What they share. Makes n links with a ring of random partners: each sends to one and hears one.
- */
+   (Several servers: where the partner is, options.partner says.) */
 void ring_make(struct pump *p, uint32_t n);
 
 /* Connects links first..first+n, some hundred at a time, and waits until all are open. */

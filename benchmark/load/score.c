@@ -18,12 +18,21 @@ static double load_s(const struct pump *p)
     return own_cpu_s() - (double)p->empty_ns / 1e9;
 }
 
+static void count_others(struct score *s, int sign)
+{
+    uint32_t i;
+
+    for (i = 0; i < s->options->other_count; i++)
+        s->other_cpu_s[i] += sign * usage_cpu_s(&s->options->others[i].usage);
+}
+
 void score_begin(struct score *s, const struct pump *p)
 {
     s->measuring = true;
     s->begin_ns = now_ns();
     s->server_cpu_s = -usage_cpu_s(&s->options->server);
     s->load_cpu_s = -load_s(p);
+    count_others(s, -1);
     s->seconds = -(double)now_ns() / 1e9;
 }
 
@@ -32,8 +41,15 @@ void score_end(struct score *s, const struct pump *p)
     s->seconds += (double)now_ns() / 1e9;
     s->load_cpu_s += load_s(p);
     s->server_cpu_s += usage_cpu_s(&s->options->server);
+    count_others(s, 1);
     s->measuring = false;
     s->end_ns = now_ns();
+}
+
+/* Came from a client of another server. */
+static bool is_far(const struct link *to)
+{
+    return to->from < to->pump->count && to->pump->links[to->from]->place != to->place;
 }
 
 bool score_text(struct score *s, struct link *to, const char *at, size_t len, struct text *out)
@@ -56,6 +72,7 @@ bool score_text(struct score *s, struct link *to, const char *at, size_t len, st
     }
     to->got++;
     s->deliveries += s->measuring;
+    s->far_deliveries += s->measuring && is_far(to);
     return true;
 }
 
@@ -63,6 +80,15 @@ void score_latency(struct score *s, uint64_t since_ns)
 {
     if (s->begin_ns && since_ns >= s->begin_ns && (!s->end_ns || since_ns < s->end_ns))
         histogram_add(&s->latency, now_ns() - since_ns);
+}
+
+void score_latency_to(struct score *s, const struct link *to, uint64_t since_ns)
+{
+    uint64_t before = s->latency.count;
+
+    score_latency(s, since_ns);
+    if (s->latency.count > before)
+        histogram_add(is_far(to) ? &s->far : &s->near, now_ns() - since_ns);
 }
 
 uint64_t score_lost(const struct pump *p)
@@ -112,6 +138,22 @@ void print_rates(const struct score *s, const struct pump *p)
     print_number("swapped", (double)s->swapped);
     print_number("torn", (double)s->torn);
     print_number("broken", p->broken);
+    print_others(s);
+    if (s->options->port.count > 1)
+        print_number("far", deliveries > 0 ? (double)s->far_deliveries / deliveries : 0);
+    /* what else measures by the same clock can find this window */
+    printf(",\"begin_s\":%.6f,\"end_s\":%.6f", (double)s->begin_ns / 1e9, (double)s->end_ns / 1e9);
+}
+
+void print_others(const struct score *s)
+{
+    char name[OTHER_NAME_MAX + 8];
+    uint32_t i;
+
+    for (i = 0; i < s->options->other_count; i++) {
+        snprintf(name, sizeof(name), "%s_cpu_s", s->options->others[i].name);
+        print_number(name, s->other_cpu_s[i]);
+    }
 }
 
 void print_latency(const struct score *s)
@@ -125,6 +167,12 @@ void print_latency(const struct score *s)
     print_number("p99_us", histogram_us(h, 0.99));
     print_number("p999_us", histogram_us(h, 0.999));
     print_number("max_us", (double)h->max_ns / 1000);
+    if (!s->near.count || !s->far.count)
+        return;
+    print_number("near_p50_us", histogram_us(&s->near, 0.5));
+    print_number("near_p99_us", histogram_us(&s->near, 0.99));
+    print_number("far_p50_us", histogram_us(&s->far, 0.5));
+    print_number("far_p99_us", histogram_us(&s->far, 0.99));
 }
 
 void print_close(void)

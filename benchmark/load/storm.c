@@ -50,10 +50,11 @@ static void begin_next(struct run *r, uint32_t lane)
     r->next++;
     r->lane_client[lane] = client;
     r->pump.links[client]->lane = lane;
+    r->pump.links[client]->place = lane;
     if (r->o->target == &target_pushca)
         ask_token(r, lane);
     else
-        link_connect(r->pump.links[client], r->o->port);
+        link_connect(r->pump.links[client], port_of(&r->o->port, lane));
 }
 
 static size_t decode_token(struct link *l, char *at, size_t len)
@@ -67,7 +68,7 @@ static size_t decode_token(struct link *l, char *at, size_t len)
         return 0;
     client = r->pump.links[r->lane_client[l->number - r->o->clients]];
     pushca_take_path(client, &answer);
-    link_connect(client, r->o->port);
+    link_connect(client, port_of(&r->o->port, client->place));
     return used;
 }
 
@@ -127,7 +128,7 @@ static void open_lanes(struct run *r)
 
         l->is_plain = true;
         l->decode = decode_token;
-        link_connect(l, r->o->http_port);
+        link_connect(l, port_of(&r->o->http_port, lane));
         while (l->state != LINK_OPEN)
             pump_turn(&r->pump, WAIT_NS, EVENTS);
     }
@@ -146,6 +147,7 @@ static void print(const struct run *r)
     print_number("connect_rate", connects / r->connecting_s);
     print_number("server_cpu_s", r->score.server_cpu_s);
     print_number("cpu_us_per_connect", cpu_us / connects);
+    print_others(&r->score);
     print_number("server_busy", r->score.server_cpu_s / r->score.seconds);
     print_number("load_cpu_s", r->score.load_cpu_s);
     print_number("load_busy", r->score.load_cpu_s / r->score.seconds);

@@ -97,12 +97,17 @@ void pushca_take_path(struct link *l, const struct http_answer *answer)
 /* Gets a token, as any client does first. */
 static void prepare(struct link *l)
 {
-    static int fd = -1;
+    static int fds[PORTS_MAX];
+    const struct ports *ports = &l->pump->options->http_port;
+    int *fd = &fds[l->place % ports->count];
     char body[400];
     struct http_answer answer;
 
+    if (*fd == 0)
+        *fd = -1;
+
     pushca_open_body(body, sizeof(body), l);
-    answer = http_call(&fd, l->pump->options->http_port, "/open-connection", body);
+    answer = http_call(fd, port_of(ports, l->place), "/open-connection", body);
     pushca_take_path(l, &answer);
 }
 
