@@ -85,22 +85,22 @@ class Bench(bench.Bench):
         command = load_command(job, self.options.build, cluster) + ["--spin"] * runs.spins(job, on_load)
         with redis_info.Sampler(cluster.redis_port) as sampler:
             out = runs._finished("pushca-load", command, folder, on_load, longest)
-            time.sleep(2 * redis_info.SAMPLE_S)
         run = json.loads(out)
         if job.through_nginx and job.scenario == "http":
             run["far"] = 1 - 1 / job.nodes  # it deals them out in turn
         if "begin_s" in run:
-            did = sampler.between(run["begin_s"], run["end_s"])
-            run.update(redis_figures(did, run["deliveries"]))
+            run.update(redis_figures(sampler.between(run["begin_s"], run["end_s"]), run["rate"]))
         return run
 
 
-def redis_figures(did, deliveries):
-    """What Redis did in the measured time."""
-    if not did or not deliveries:
+def redis_figures(seen, rate):
+    """What Redis did for each delivery, of so many a second."""
+    if not seen or not rate:
         return {}
-    return {"redis_calls": did["calls"], "redis_per_delivery": redis_info.commands(did) / deliveries,
-            "bytes_per_delivery": (did["in"] + did["out"]) / deliveries}
+    did, seconds = seen
+    each = redis_info.scaled(did, 1 / (seconds * rate))
+    return {"redis_calls": each["calls"], "redis_per_delivery": redis_info.commands(each),
+            "bytes_per_delivery": each["in"] + each["out"]}
 
 
 def load_command(job, build, cluster):
