@@ -83,6 +83,11 @@ static bool is_prefix(struct bytes text)
     return true;
 }
 
+static bool ends_with(struct bytes text, char last)
+{
+    return text.len && text.at && text.at[text.len - 1] == last;
+}
+
 void forwarded_read(const struct http1_request *r, struct own_address *own)
 {
     struct bytes value = only_value(r, proto);
@@ -93,9 +98,6 @@ void forwarded_read(const struct http1_request *r, struct own_address *own)
     if (is_host(value))
         own->host = value;
     value = only_value(r, prefix);
-    if (is_prefix(value)) {
-        own->prefix = value;
-        if (value.at[value.len - 1] == '/')
-            own->prefix.len--;
-    }
+    if (is_prefix(value))
+        own->prefix = bytes_of(value.at, value.len - ends_with(value, '/'));
 }
