@@ -8,7 +8,14 @@
 
 /* Nodes that are not more than a membership and a directory, each with a loop of its own, on one
    real Redis. What they wait for has a bound that is never met in a good run. */
-enum { NODES = 3, LEASE_MS = 1500, BEAT_MS = 250, WAIT_MS = 20000, CLIENTS_MAX = 16384 };
+enum {
+    NODES = 3,
+    MASTERS = 3,
+    LEASE_MS = 1500,
+    BEAT_MS = 250,
+    WAIT_MS = 20000,
+    CLIENTS_MAX = 16384
+};
 
 struct node {
     struct site site;
@@ -28,6 +35,9 @@ struct node {
 
 static struct world {
     struct server server;
+    struct server others[MASTERS - 1]; /* of a Redis Cluster */
+    char addresses[MASTERS][32];
+    const char *seeds[MASTERS + 1]; /* the first is null: one server */
     struct node node[NODES];
     uint64_t lives;
 } w;
@@ -132,6 +142,7 @@ static void node_open(struct node *n, const char *id)
     n->life = ++w.lives;
     n->here = mem_alloc(CLIENTS_MAX * sizeof(*n->here));
     n->site.set.port = w.server.port;
+    n->site.set.nodes = w.seeds[0] ? w.seeds : NULL;
     n->site.set.answer_ms = 1000;
     assert_int_equal(redis_open(&n->site.redis, &n->site.loop, &n->site.set, &redis), ERR_OK);
     m.id = d.id = n->id;
@@ -250,23 +261,71 @@ static void arrive(struct node *n, uint64_t hash)
     directory_put(n->directory, hash, on_put, n, hash);
 }
 
+static long long keys_on(const struct server *s)
+{
+    return server_number(s, "EVAL %s 0", "return #redis.call('KEYS','test:client:*')");
+}
+
 static long long keys(void)
 {
-    return server_number(&w.server, "EVAL %s 0", "return #redis.call('KEYS','test:client:*')");
+    long long n = keys_on(&w.server);
+
+    for (int i = 0; i < MASTERS - 1 && w.others[i].pid; i++)
+        n += keys_on(&w.others[i]);
+    return n;
+}
+
+static void open_nodes(void)
+{
+    static const char *const ids[] = {"a", "b", "c"};
+
+    for (int i = 0; i < NODES; i++)
+        node_open(&w.node[i], ids[i]);
+    AWAIT(all_see(NODES - 1) && all_whole());
 }
 
 static int setup(void **state)
 {
-    static const char *const ids[] = {"a", "b", "c"};
-
     (void)state;
     if (!server_is_installed())
         return 0;
     w = (struct world){0};
     server_start(&w.server);
-    for (int i = 0; i < NODES; i++)
-        node_open(&w.node[i], ids[i]);
-    AWAIT(all_see(NODES - 1) && all_whole());
+    open_nodes();
+    return 0;
+}
+
+static struct server *master(int i)
+{
+    return i ? &w.others[i - 1] : &w.server;
+}
+
+/* A Redis Cluster of three masters. */
+static int setup_cluster(void **state)
+{
+    (void)state;
+    if (!server_is_installed())
+        return 0;
+    w = (struct world){0};
+    for (int i = 0; i < MASTERS; i++) {
+        struct server *s = master(i);
+
+        s->args[0] = "--cluster-enabled";
+        s->args[1] = "yes";
+        server_start(s);
+        assert_true(server_says(s, "OK", "CLUSTER SET-CONFIG-EPOCH %d", i + 1));
+        assert_true(server_says(s, "OK", "CLUSTER ADDSLOTSRANGE %d %d", i * 16384 / MASTERS,
+                                (i + 1) * 16384 / MASTERS - 1));
+        assert_true(
+            server_says(s, "OK", "CLUSTER MEET 127.0.0.1 %d %d", w.server.port, w.server.bus));
+        snprintf(w.addresses[i], sizeof(w.addresses[i]), "127.0.0.1:%u", (unsigned)s->port);
+        w.seeds[i] = w.addresses[i];
+    }
+    for (int i = 0; i < MASTERS; i++)
+        for (int j = 0; !server_says(master(i), "cluster_state:ok", "CLUSTER INFO") && j < 1000;
+             j++)
+            usleep(20000);
+    open_nodes();
     return 0;
 }
 
@@ -275,7 +334,8 @@ static int teardown(void **state)
     (void)state;
     for (int i = 0; i < NODES; i++)
         node_kill(&w.node[i]);
-    server_end(&w.server);
+    for (int i = 0; i < MASTERS; i++)
+        server_end(master(i));
     return 0;
 }
 
@@ -517,6 +577,39 @@ static void ten_thousand_entries_are_swept(void **state)
         assert_true(finds(&w.node[0], h, &w.node[1]));
 }
 
+/* Each master counts for itself: what was emptied is not trusted, the others are. */
+static void a_redis_cluster_has_a_mark_on_every_master(void **state)
+{
+    int unsure = 0;
+
+    (void)state;
+    server_needed();
+    assert_int_equal(redis_masters(w.node[0].site.redis), MASTERS);
+    for (uint64_t h = 1; h <= 90; h++)
+        arrive(&w.node[h % NODES], h);
+    AWAIT(keys() == 90);
+    for (int i = 0; i < MASTERS; i++)
+        assert_in_range(keys_on(master(i)), 10, 50);
+    for (uint64_t h = 1; h <= 90; h++)
+        assert_true(finds(&w.node[(h + 1) % NODES], h, &w.node[h % NODES]));
+    for (uint64_t h = 1001; h <= 1050; h++)
+        assert_int_equal(ask(&w.node[h % NODES], h), DIRECTORY_NOBODY);
+    assert_true(server_says(master(1), "OK", "FLUSHALL"));
+    for (uint64_t h = 1; h <= 90; h++)
+        assert_int_not_equal(ask(&w.node[(h + 1) % NODES], h), DIRECTORY_NOBODY);
+    for (uint64_t h = 1001; h <= 1050; h++)
+        unsure += ask(&w.node[h % NODES], h) != DIRECTORY_NOBODY;
+    print_message("%d of 50 were unsure right after\n", unsure);
+    AWAIT(keys() == 90 && all_whole());
+    for (uint64_t h = 1001; h <= 1050; h++)
+        assert_int_equal(ask(&w.node[h % NODES], h), DIRECTORY_NOBODY);
+    nothing_dies();
+    node_kill(&w.node[2]);
+    AWAIT(w.node[0].died == 1 && w.node[1].died == 1);
+    AWAIT(keys() == 60);
+    assert_int_equal(ask(&w.node[0], 2), DIRECTORY_NOBODY);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -532,6 +625,8 @@ int main(void)
         TEST(an_older_twin_is_told),
         TEST(foreign_fields_are_dropped),
         TEST(ten_thousand_entries_are_swept),
+        cmocka_unit_test_setup_teardown(a_redis_cluster_has_a_mark_on_every_master, setup_cluster,
+                                        teardown),
     };
 
     log_setup(LOG_ERROR, LOG_TEXT);
