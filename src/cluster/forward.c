@@ -180,7 +180,7 @@ static bool is_here(const struct cluster *c, const struct notification *n)
 
 static void drop(const struct waiting *w)
 {
-    meter_add(w->notification->hops > HOPS_MAX ? METER_DROPPED_ASTRAY : METER_DROPPED_NO_MATCH, 1);
+    meter_add(w->notification->hops >= HOPS_MAX ? METER_DROPPED_ASTRAY : METER_DROPPED_NO_MATCH, 1);
 }
 
 static void release_direct(struct cluster *c, const struct waiting *w)
@@ -188,9 +188,11 @@ static void release_direct(struct cluster *c, const struct waiting *w)
     struct notification *n = w->notification;
     struct peer *p = w->peer ? membership_numbered(&c->members, w->peer) : NULL;
 
-    if (n->hops >= HOPS_MAX || (n->peer && !membership_numbered(&c->members, n->peer)))
+    if (n->hops >= HOPS_MAX || (n->peer && !membership_numbered(&c->members, n->peer))) {
         drop(w);
-    else if (is_here(c, n))
+        return;
+    }
+    if (is_here(c, n))
         deliver_here(c, w);
     else if (w->answer == DIRECTORY_FOUND && p)
         to_peer(c, w, p);

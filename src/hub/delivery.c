@@ -52,7 +52,8 @@ static void forget(struct delivery *d)
     meter_add(METER_DELIVERIES_OPEN, -1);
     mem_free(d);
     mem_book(METER_MEM_PENDING, before);
-    if (--c->deliveries > 0 || c->session_count > 0)
+    c->deliveries--;
+    if (c->deliveries || c->session_count)
         return;
     before = mem_balance();
     index_remove(&s->index, c);
