@@ -78,17 +78,17 @@ static void on_peer(void *cluster, struct peer *p)
     log_info("node joined", LOG_STR("instance", p->id), LOG_NUM("nodes", c->members.peers.len + 1));
 }
 
-static void on_gone(void *cluster, struct peer *p, bool died)
+static void on_gone(void *cluster, struct peer *p, enum gone how)
 {
     struct cluster *c = cluster;
 
     count_nodes(c, -1);
     directory_forget_peer(c->directory, p);
-    forward_take_back(c, p, died);
+    forward_take_back(c, p, how);
     directory_sweep(c->directory, p->id, p->life);
-    if (died)
+    if (how == GONE_DIED || how == GONE_ANEW)
         log_warn("node died", LOG_STR("instance", p->id),
-                 LOG_STR("hint", "its lease ended without a farewell: see its own log"));
+                 LOG_STR("hint", "it ended without a farewell: see its own log"));
     else
         log_info("node left", LOG_STR("instance", p->id));
 }

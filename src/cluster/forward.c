@@ -321,7 +321,7 @@ void forward_forget_all(struct cluster *c)
 
 struct taking {
     struct cluster *cluster;
-    bool died;
+    enum gone how;
 };
 
 static void again(struct cluster *c, const struct envelope *e)
@@ -341,8 +341,9 @@ static void again(struct cluster *c, const struct envelope *e)
     notification_unref(n);
 }
 
-/* Who said BYE has not read it, so it is nobody's; who died may have. */
-static void take_back(void *context, struct bytes item)
+/* Who said BYE has not read what it did not confirm, and what was never sent nobody has read: it is
+   nobody's, and goes elsewhere. The rest may have been read, and must not come twice. */
+static void take_back(void *context, struct bytes item, bool was_sent)
 {
     const struct taking *t = context;
     struct cluster *c = t->cluster;
@@ -357,15 +358,15 @@ static void take_back(void *context, struct bytes item)
                  e.kind == ENVELOPE_ACKED;
     if (!is_message)
         return;
-    if (t->died)
+    if (was_sent && t->how != GONE_BYE)
         meter_add(METER_DROPPED_NODE_GONE, 1);
     else if (e.kind == ENVELOPE_FIND || e.kind == ENVELOPE_PICK || filter_is_direct(&e.filter))
         again(c, &e);
 }
 
-void forward_take_back(struct cluster *c, struct peer *p, bool died)
+void forward_take_back(struct cluster *c, struct peer *p, enum gone how)
 {
-    struct taking t = {c, died};
+    struct taking t = {c, how};
 
     stream_forget(&p->stream, take_back, &t);
 }

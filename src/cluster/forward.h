@@ -7,8 +7,8 @@
  * Thread:  the cluster thread.
  */
 #pragma once
-#include <stdbool.h>
 #include <stdint.h>
+#include "cluster/membership.h"
 #include "hub/bus.h"
 
 struct cluster;
@@ -25,4 +25,4 @@ void forward_to_all(struct cluster *c, const struct envelope *e);
 void forward_forget_all(struct cluster *c);
 
 /* What a peer never confirmed, now that it has gone. */
-void forward_take_back(struct cluster *c, struct peer *p, bool died);
+void forward_take_back(struct cluster *c, struct peer *p, enum gone how);

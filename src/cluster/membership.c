@@ -133,24 +133,24 @@ static void remember_ended(struct membership *m, uint64_t life, bool died)
     m->ended_next = (m->ended_next + 1) % MEMBERSHIP_ENDED;
 }
 
-static void let_go(struct membership *m, struct peer *p, bool died)
+static void let_go(struct membership *m, struct peer *p, enum gone how)
 {
     for (uint32_t i = 0; i < m->peers.len; i++)
         if (peer_at(m, i) == p) {
             vec_swap_remove(&m->peers, i);
             break;
         }
-    log_info("peer_gone", LOG_STR("peer", p->id), LOG_NUM("died", died));
+    log_info("peer_gone", LOG_STR("peer", p->id), LOG_NUM("died", how == GONE_DIED));
     m->changed = true;
     if (m->events.on_gone)
-        m->events.on_gone(m->events.context, p, died);
+        m->events.on_gone(m->events.context, p, how);
     peer_free(p);
 }
 
 void membership_bye(struct membership *m, struct peer *p)
 {
     remember_ended(m, p->life, false);
-    let_go(m, p, false);
+    let_go(m, p, GONE_BYE);
 }
 
 static uint64_t score(uint64_t id_hash, uint64_t hash)
@@ -234,8 +234,8 @@ static void add_peer(struct membership *m, struct bytes id, const struct record 
     struct peer *old = find_id(m, id), *p;
 
     if (old) {
-        remember_ended(m, old->life, false);
-        let_go(m, old, false);
+        remember_ended(m, old->life, true);
+        let_go(m, old, GONE_ANEW);
     }
     if (m->peers.len >= MEMBERSHIP_PEERS_MAX)
         return;
@@ -310,7 +310,7 @@ static void take_grave(struct membership *m, struct bytes id, struct bytes text)
     if (!p)
         return;
     remember_ended(m, life, true);
-    let_go(m, p, true);
+    let_go(m, p, GONE_DIED);
 }
 
 static struct bytes text_of(const struct redisReply *r)
@@ -572,7 +572,7 @@ void membership_begin(struct membership *m, uint64_t life)
     m->set.life = life;
     m->listed = false;
     while (m->peers.len)
-        let_go(m, peer_at(m, 0), false); /* not remembered as ended: they have not */
+        let_go(m, peer_at(m, 0), GONE_TO_US); /* not remembered as ended: they have not */
     membership_beat(m);
 }
 

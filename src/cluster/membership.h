@@ -37,13 +37,18 @@ struct membership_settings {
     size_t window_bytes; /* of each peer's stream */
 };
 
+enum gone {
+    GONE_BYE,   /* it said so, and what it had read by then */
+    GONE_DIED,  /* it was buried */
+    GONE_ANEW,  /* it ended without a word and is listed again, in another life */
+    GONE_TO_US, /* it lives: it is our own life that is over (membership_begin) */
+};
+
 /* None of them may close the membership. Null: of no interest. */
 struct membership_events {
     void *context;
-    void (*on_peer)(void *context, struct peer *p); /* is new */
-    /* Is gone, no longer among the peers; freed after. died: it was buried, else it said BYE or
-       lives anew. */
-    void (*on_gone)(void *context, struct peer *p, bool died);
+    void (*on_peer)(void *context, struct peer *p);                /* is new */
+    void (*on_gone)(void *context, struct peer *p, enum gone how); /* from the peers; freed after */
     void (*on_change)(void *context); /* after those of one beat: URLs, leaving, who there is */
     /* Somebody else with our id is listed. newer: it came after us, and we are not listed any more;
        with every beat. Else we have taken its place: it may be our own predecessor, just killed. */
@@ -93,7 +98,7 @@ void membership_close(struct membership *m);
 void membership_beat(struct membership *m);  /* now, instead of when it is due */
 void membership_leave(struct membership *m); /* listed as leaving from the next beat on, sent now */
 
-/* Another life of this node: all peers are gone (not died), and new again with the next beat. */
+/* Another life of this node: all peers are gone to us, and new again with the next beat. */
 void membership_begin(struct membership *m, uint64_t life);
 
 /* Takes our record out, and beats no more; done is called when Redis has answered or cannot. */

@@ -170,12 +170,14 @@ int64_t stream_waits_ms(const struct stream *s, int64_t now_ms)
     return s->sent ? now_ms - s->since_ms : 0;
 }
 
-void stream_forget(struct stream *s, void (*each)(void *context, struct bytes item), void *context)
+void stream_forget(struct stream *s, void (*each)(void *context, struct bytes item, bool was_sent),
+                   void *context)
 {
     while (s->count) {
+        bool was_sent = s->known > 0;
         struct piece *p = pop(s);
 
-        each(context, bytes_of(p->at + LENGTH_BYTES, p->len - LENGTH_BYTES));
+        each(context, bytes_of(p->at + LENGTH_BYTES, p->len - LENGTH_BYTES), was_sent);
         piece_unref(p);
     }
     shrink(s);

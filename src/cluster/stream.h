@@ -90,9 +90,10 @@ void stream_rewind(struct stream *s);
    Sending more does not shorten it. */
 int64_t stream_waits_ms(const struct stream *s, int64_t now_ms);
 
-/* The other life has ended: calls each for what it never confirmed, sent or not, oldest first, and
-   drops it. item: for envelope_read. each must not push here. */
-void stream_forget(struct stream *s, void (*each)(void *context, struct bytes item), void *context);
+/* The other life has ended: calls each for what it never confirmed, oldest first, and drops it.
+   item: for envelope_read. was_sent: it may have been read there. each must not push here. */
+void stream_forget(struct stream *s, void (*each)(void *context, struct bytes item, bool was_sent),
+                   void *context);
 
 /* ---- incoming ---- */
 

@@ -16,7 +16,8 @@ static struct world {
     struct loop loop;
     struct redis redis;
     struct membership m;
-    char trace[256]; /* +id, -id gone, xid died, c changed, t/T twin older or newer, b buried */
+    char trace[256]; /* +id, -id said BYE, xid died, rid lives anew, oid gone to us, c changed, t/T
+                        twin older or newer, b buried */
     char last[2048]; /* arguments of the last beat from the id on, parted by '|' */
     int beats, evals;
     bool noscript, withdrawn;
@@ -42,11 +43,13 @@ static void on_peer(void *context, struct peer *p)
     trace("+", p->id);
 }
 
-static void on_gone(void *context, struct peer *p, bool died)
+static void on_gone(void *context, struct peer *p, enum gone how)
 {
+    static const char *const said[] = {"-", "x", "r", "o"};
+
     (void)context;
     assert_null(membership_numbered(&w.m, p->number));
-    trace(died ? "x" : "-", p->id);
+    trace(said[how], p->id);
 }
 
 static void on_change(void *context)
@@ -334,9 +337,24 @@ static void a_restarted_node_is_another_peer(void **state)
     pass(20);
     list("a", 0xab, 3000);
     pass(500);
-    assert_trace("+a c -a +a c ");
+    assert_trace("+a c ra +a c ");
     assert_null(membership_numbered(&w.m, 1));
     assert_int_equal(membership_numbered(&w.m, 2)->life, 0xab);
+}
+
+/* Two nodes of one name, and the second is gone: the first is listed again, in a life that the
+   others took for ended. It has to hear so, to begin another. */
+static void a_twin_that_comes_back_is_buried(void **state)
+{
+    (void)state;
+    list("a", 0xa, 3000);
+    pass(20);
+    list("a", 0xab, 3000);
+    pass(500);
+    list("a", 0xa, 3000);
+    pass(1000);
+    assert_non_null(strstr(w.last, "|a|000000000000000a|1"));
+    assert_null(membership_find(&w.m, BYTES("a"), 0xa));
 }
 
 static void who_said_bye_does_not_come_back(void **state)
@@ -369,7 +387,7 @@ static void twins_and_graves_of_our_own_are_told(void **state)
     assert_false(w.m.listed);
     w.status = 0;
     pass(10);
-    assert_trace("-a +a c ");
+    assert_trace("oa +a c ");
     assert_int_equal(peer("a")->number, 2);
     assert_non_null(strstr(w.last, "|0000000000000012 0\n"));
 }
@@ -645,6 +663,7 @@ int main(void)
         TEST(nobody_dies_of_a_pause),
         TEST(nobody_dies_of_a_full_redis),
         TEST(a_restarted_node_is_another_peer),
+        TEST(a_twin_that_comes_back_is_buried),
         TEST(who_said_bye_does_not_come_back),
         TEST(twins_and_graves_of_our_own_are_told),
         TEST(an_answer_to_the_former_life_does_not_count),

@@ -50,12 +50,12 @@ static void on_peer(void *context, struct peer *p)
     n->peers_seen++;
 }
 
-static void on_gone(void *context, struct peer *p, bool died)
+static void on_gone(void *context, struct peer *p, enum gone how)
 {
     struct node *n = context;
 
     n->gone++;
-    n->died += died;
+    n->died += how == GONE_DIED;
     directory_forget_peer(n->directory, p);
     directory_sweep(n->directory, p->id, p->life);
 }
