@@ -169,6 +169,7 @@ static void begin_end(struct cluster *c, int64_t limit_ms)
     c->ending = true;
     c->end_ms = cluster_now(c) + limit_ms;
     take_over(c);
+    find_end(c);
 }
 
 static void on_wish(struct cluster *c, const struct note *n)
@@ -493,6 +494,9 @@ enum err cluster_open(struct cluster **out, struct hub *h, const struct cluster_
     list_init(&c->arrivals_oldest);
     list_init(&c->arrivals_moving);
     map_init(&c->tallies);
+    list_init(&c->published);
+    list_init(&c->tallies_idle);
+    list_init(&c->tallies_asking);
     map_init(&c->queries);
     c->staged = mem_zero((h->count + 1) * sizeof(*c->staged));
     hub_join(h, &c->inbox, &key);
@@ -547,6 +551,7 @@ void cluster_close(struct cluster *c)
         probe_close(c->probe);
     }
     wheel_stop(&c->tick);
+    courier_forget_all(c);
     forward_forget_all(c);
     find_forget_all(c);
     arrivals_forget_all(c);

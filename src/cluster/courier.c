@@ -1,6 +1,7 @@
 #include "cluster/courier.h"
 
-#include "base/log.h"
+#include <hiredis/hiredis.h>
+#include "base/mem.h"
 #include "base/meter.h"
 #include "cluster/arrivals.h"
 #include "cluster/beats.h"
@@ -14,10 +15,33 @@ static struct bytes channel_of(struct cluster *c, const char *id)
     return buf_bytes(&c->channel);
 }
 
-/* What stands in c->batch. */
-static void publish(struct cluster *c, const char *to)
+/* A batch on its way to one peer. */
+struct published {
+    struct list link;
+    struct cluster *cluster;
+    uint32_t peer;
+    uint64_t end; /* number behind its last item */
+};
+
+/* Redis says how many heard it. */
+static void on_published(void *context, const struct redisReply *reply)
 {
-    redis_publish(c->redis, channel_of(c, to), buf_bytes(&c->batch), NULL, NULL);
+    struct published *b = context;
+    struct peer *p = membership_numbered(&b->cluster->members, b->peer);
+    bool nobody = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 0;
+
+    if (p) {
+        stream_answered(&p->stream, b->end, !nobody);
+        p->unheard = nobody;
+    }
+    list_remove(&b->link);
+    mem_free(b);
+}
+
+/* What stands in c->batch. */
+static void publish(struct cluster *c, const char *to, redis_done *done, void *context)
+{
+    redis_publish(c->redis, channel_of(c, to), buf_bytes(&c->batch), done, context);
     meter_add(METER_CLUSTER_BATCHES, 1);
 }
 
@@ -28,14 +52,19 @@ static void publish_to(struct cluster *c, struct peer *p, uint8_t flags)
                       .from = bytes_text(c->id),
                       .from_life = c->hub->bus.life,
                       .to_life = p->life};
+    struct published *sent = mem_new(struct published);
     uint64_t first;
+    uint32_t count;
 
     stream_head(&p->stream, &b);
     b.flags |= flags;
     c->batch.len = 0;
     batch_write(&c->batch, &b);
-    stream_take(&p->stream, BATCH_BYTES, &c->batch, &first, cluster_now(c));
-    publish(c, p->id);
+    count = stream_take(&p->stream, BATCH_BYTES, &c->batch, &first, cluster_now(c));
+    *sent = (struct published){.cluster = c, .peer = p->number, .end = first + count};
+    list_push_back(&c->published, &sent->link);
+    stream_published(&p->stream);
+    publish(c, p->id, on_published, sent);
     stream_acked(&p->stream, cluster_now(c));
     p->taken_bytes = 0;
 }
@@ -76,7 +105,8 @@ static void write_one(struct cluster *c, struct peer *p)
 static void measure(struct cluster *c)
 {
     int64_t bytes = 0;
-    bool full = c->queue.bytes > c->set->waiting_bytes;
+    size_t waiting = c->queue.bytes + c->parked_bytes;
+    bool full = waiting > c->set->waiting_bytes;
     uint32_t i;
 
     for (i = 0; i < c->members.peers.len; i++) {
@@ -86,9 +116,9 @@ static void measure(struct cluster *c)
         full = full || stream_is_full(&p->stream);
     }
     meter_add(METER_CLUSTER_UNCONFIRMED, bytes - c->unconfirmed);
-    meter_add(METER_CLUSTER_WAITING, (int64_t)c->queue.bytes - c->queued);
+    meter_add(METER_CLUSTER_WAITING, (int64_t)waiting - c->queued);
     c->unconfirmed = bytes;
-    c->queued = (int64_t)c->queue.bytes;
+    c->queued = (int64_t)waiting;
     atomic_store(&c->hub->bus.full, full);
 }
 
@@ -130,9 +160,19 @@ void courier_beat(struct cluster *c)
 
     c->batch.len = 0;
     batch_write(&c->batch, &own);
-    publish(c, c->id);
+    publish(c, c->id, NULL, NULL);
     for (i = 0; i < c->members.peers.len; i++)
         publish_to(c, c->members.peers.at[i], BATCH_BEAT);
+}
+
+void courier_forget_all(struct cluster *c)
+{
+    struct list *link;
+
+    while ((link = list_first(&c->published))) {
+        list_remove(link);
+        mem_free(container_of(link, struct published, link));
+    }
 }
 
 bool courier_is_done(const struct cluster *c)

@@ -18,3 +18,4 @@ void courier_confirm(struct cluster *c, struct peer *p); /* now, what came from 
 void courier_tick(struct cluster *c);
 void courier_beat(struct cluster *c);          /* to us and to every peer */
 bool courier_is_done(const struct cluster *c); /* everything is confirmed */
+void courier_forget_all(struct cluster *c);    /* Redis has been closed */

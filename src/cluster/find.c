@@ -10,19 +10,25 @@
 #include "hub/presence.h"
 #include "net/ws_conn.h"
 
-enum { TALLIES_MAX = 4096, QUERIES_MAX = 65536, PARKED_MAX = 4096 };
+enum {
+    TALLIES_MAX = 4096,    /* that nobody waits for; the least recently used is forgotten */
+    TALLY_KEPT_MS = 10000, /* and that nobody has used */
+    PATIENCE_MS = 5000,    /* with a node that is heard of and does not say how many match */
+};
 
 /* What the other nodes have for one filter. */
 struct tally {
-    uint64_t hash; /* of the filter */
-    bool asking;
+    struct list link; /* among those that wait for answers, or the least recently used first */
+    uint64_t hash;    /* of the filter */
+    uint64_t name;    /* of the question under way; 0: none */
     int64_t until_ms; /* asking: then it goes on without the missing; else: good until then */
     uint32_t missing;
     struct vec parked; /* struct parked, waiting for the answers */
-    uint32_t count;
+    uint32_t count, asked_count;
     struct share {
         uint32_t peer, ready, all;
-    } * shares;
+        bool answered;
+    } * shares, *asked; /* as known; as the answers come */
 };
 
 struct parked {
@@ -34,8 +40,7 @@ struct parked {
 struct query {
     uint64_t name;
     uint32_t peer, missing, ready, all;
-    uint64_t theirs; /* their name for it */
-    int64_t since_ms;
+    uint64_t theirs, filter; /* their name for it, and the filter's hash */
 };
 
 static bool same_tally(const void *item, const void *key)
@@ -51,14 +56,57 @@ static struct tally *tally_find(struct cluster *c, uint64_t hash)
     return map_find(&c->tallies, hash, same_tally, &hash);
 }
 
-static struct share *share_of(struct tally *t, uint32_t peer)
+static void enlist(struct tally *t, struct list *in)
+{
+    list_remove(&t->link);
+    list_push_back(in, &t->link);
+}
+
+static void tally_free(struct tally *t)
 {
     uint32_t i;
 
-    for (i = 0; i < t->count; i++)
-        if (t->shares[i].peer == peer)
-            return &t->shares[i];
-    return NULL;
+    for (i = 0; i < t->parked.len; i++) {
+        struct parked *p = t->parked.at[i];
+
+        notification_unref(p->notification);
+        mem_free(p);
+    }
+    vec_fini(&t->parked);
+    mem_free(t->shares);
+    mem_free(t->asked);
+    mem_free(t);
+}
+
+static void tally_forget(struct cluster *c, struct tally *t)
+{
+    map_remove(&c->tallies, t->hash, t);
+    list_remove(&t->link);
+    tally_free(t);
+}
+
+static struct tally *first_idle(const struct cluster *c)
+{
+    struct list *link = list_first(&c->tallies_idle);
+
+    return link ? container_of(link, struct tally, link) : NULL;
+}
+
+/* Those that wait for answers hold a message each, and are bounded as messages are. */
+static struct tally *tally_get(struct cluster *c, uint64_t hash)
+{
+    struct tally *t = tally_find(c, hash), *old = first_idle(c);
+
+    if (t)
+        return t;
+    if (c->tallies.len >= TALLIES_MAX && old)
+        tally_forget(c, old);
+    t = mem_new(struct tally);
+    t->hash = hash;
+    list_init(&t->link);
+    list_push_back(&c->tallies_idle, &t->link);
+    map_add(&c->tallies, hash, t);
+    return t;
 }
 
 /* ---- to our own shards ---- */
@@ -90,18 +138,35 @@ static void choose_among_all(struct cluster *c, struct tally *t, struct notifica
     choose_here(c, n, attempts, FIND_TURN, ready << 32 | all);
 }
 
-static void unpark(struct cluster *c, struct tally *t)
+/* ---- those that wait ---- */
+
+static void park(struct cluster *c, struct tally *t, struct notification *n, uint32_t attempts)
 {
+    struct parked *p = mem_new(struct parked);
+
+    p->notification = notification_ref(n);
+    p->attempts = attempts;
+    vec_push(&t->parked, p);
+    c->parked_bytes += sizeof(*p) + notification_bytes(n);
+}
+
+static void unpark(struct cluster *c, struct tally *t,
+                   void (*what)(struct cluster *c, struct tally *t, struct notification *n,
+                                uint32_t attempts))
+{
+    struct vec all = t->parked;
     uint32_t i;
 
-    for (i = 0; i < t->parked.len; i++) {
-        struct parked *p = t->parked.at[i];
+    t->parked = (struct vec){0};
+    for (i = 0; i < all.len; i++) {
+        struct parked *p = all.at[i];
 
-        choose_among_all(c, t, p->notification, p->attempts);
+        c->parked_bytes -= sizeof(*p) + notification_bytes(p->notification);
+        what(c, t, p->notification, p->attempts);
         notification_unref(p->notification);
         mem_free(p);
     }
-    vec_fini(&t->parked);
+    vec_fini(&all);
 }
 
 /* ---- asking the others ---- */
@@ -109,80 +174,64 @@ static void unpark(struct cluster *c, struct tally *t)
 static void ask(struct cluster *c, struct tally *t, const struct filter *f)
 {
     uint32_t i, count = c->members.peers.len;
-    struct envelope e = {.kind = ENVELOPE_COUNT, .filter = *f, .name = t->hash};
+    struct envelope e = {
+        .kind = ENVELOPE_COUNT, .filter = *f, .name = ++c->last_name, .hash = t->hash};
 
-    mem_free(t->shares);
-    t->shares = mem_zero(count * sizeof(*t->shares) + 1);
-    t->count = count;
+    mem_free(t->asked);
+    t->asked = mem_zero(count * sizeof(*t->asked) + 1);
+    t->asked_count = count;
     t->missing = count;
-    t->asking = true;
-    t->until_ms = cluster_now(c) + COUNTS_KEPT_MS;
+    t->name = e.name;
+    t->until_ms = cluster_now(c) + PATIENCE_MS;
+    enlist(t, &c->tallies_asking);
     for (i = 0; i < count; i++) {
         const struct peer *p = c->members.peers.at[i];
 
-        t->shares[i].peer = p->number;
+        t->asked[i].peer = p->number;
     }
     forward_to_all(c, &e);
 }
 
 static void asked(struct cluster *c, struct tally *t)
 {
-    t->asking = false;
+    mem_free(t->shares);
+    t->shares = t->asked;
+    t->count = t->asked_count;
+    t->asked = NULL;
+    t->name = 0;
     t->until_ms = cluster_now(c) + COUNTS_KEPT_MS;
-    unpark(c, t);
+    enlist(t, &c->tallies_idle);
+    unpark(c, t, choose_among_all);
 }
 
-static void tally_free(struct tally *t)
+/* Does it wait for nobody but the gone, and those that Redis says cannot hear? */
+static bool waits_in_vain(const struct cluster *c, const struct tally *t)
 {
     uint32_t i;
 
-    for (i = 0; i < t->parked.len; i++) {
-        struct parked *p = t->parked.at[i];
+    for (i = 0; i < t->asked_count; i++) {
+        const struct share *s = &t->asked[i];
+        const struct peer *p = s->answered ? NULL : membership_numbered(&c->members, s->peer);
 
-        notification_unref(p->notification);
-        mem_free(p);
+        if (p && !p->unheard)
+            return false;
     }
-    vec_fini(&t->parked);
-    mem_free(t->shares);
-    mem_free(t);
+    return true;
 }
 
-static struct tally *tally_get(struct cluster *c, uint64_t hash)
-{
-    struct tally *t = tally_find(c, hash);
-
-    if (t || c->tallies.len >= TALLIES_MAX)
-        return t;
-    t = mem_new(struct tally);
-    t->hash = hash;
-    map_add(&c->tallies, hash, t);
-    return t;
-}
-
-static void park(struct tally *t, struct notification *n, uint32_t attempts)
-{
-    struct parked *p = mem_new(struct parked);
-
-    p->notification = notification_ref(n);
-    p->attempts = attempts;
-    vec_push(&t->parked, p);
-}
-
-/* Ours: this node keeps the filter's turn. */
+/* Ours: this node keeps the filter's turn. A message whose receiver has just left was sent by
+   counts that are wrong. */
 static void find_as_home(struct cluster *c, struct notification *n, uint32_t attempts)
 {
     struct tally *t = tally_get(c, n->filter_hash);
 
-    if (!t || t->parked.len >= PARKED_MAX) { /* too many at once: among our own */
-        choose_here(c, n, attempts, FIND_TURN, 0);
-        return;
-    }
-    if (!t->asking && cluster_now(c) < t->until_ms) {
+    if (!t->name && attempts == FIND_ATTEMPTS && cluster_now(c) < t->until_ms) {
+        enlist(t, &c->tallies_idle);
         choose_among_all(c, t, n, attempts);
         return;
     }
-    park(t, n, attempts);
-    if (t->asking)
+    park(c, t, n, attempts);
+    if (t->name)
         return;
     ask(c, t, &n->filter);
     if (!t->missing)
@@ -209,15 +258,21 @@ void find_start(struct cluster *c, struct notification *n, uint32_t attempts)
 
 void find_take_counted(struct cluster *c, const struct peer *p, const struct envelope *e)
 {
-    struct tally *t = tally_find(c, e->name);
-    struct share *share = t && t->asking ? share_of(t, p->number) : NULL;
+    struct tally *t = tally_find(c, e->hash);
+    uint32_t i;
 
-    if (!share || !t->missing)
+    if (!t || !t->name || t->name != e->name)
         return;
-    share->ready = e->a;
-    share->all = e->b;
-    if (--t->missing == 0)
-        asked(c, t);
+    for (i = 0; i < t->asked_count; i++) {
+        struct share *s = &t->asked[i];
+
+        if (s->peer != p->number || s->answered)
+            continue;
+        *s = (struct share){p->number, e->a, e->b, true};
+        if (--t->missing == 0)
+            asked(c, t);
+        return;
+    }
 }
 
 /* A shard's choice fell on another node's client. */
@@ -249,10 +304,8 @@ void find_on_pick(struct cluster *c, const struct note *n)
                                       .ready_only = n->ready_only});
         return;
     }
-    if (t)
-        t->until_ms = 0; /* what it says is old */
     if (n->b)
-        find_start(c, what, n->b - 1);
+        find_start(c, what, n->b - 1); /* which asks anew */
     else
         meter_add(METER_DROPPED_NO_MATCH, 1);
 }
@@ -262,22 +315,27 @@ void find_on_pick(struct cluster *c, const struct note *n)
 void find_take_pick(struct cluster *c, const struct envelope *e)
 {
     struct notification *n = take_notification(c, e);
+    uint32_t attempts = e->b < FIND_ATTEMPTS ? e->b : FIND_ATTEMPTS;
 
     n->hops = 0;
     if (c->ending)
-        forward(c, n, FORWARD_FIND, e->b);
+        forward(c, n, FORWARD_FIND, attempts);
     else
-        choose_here(c, n, e->b, FIND_RANK, e->a);
+        choose_here(c, n, attempts, FIND_RANK, e->a);
     notification_unref(n);
 }
 
-static void answer(struct cluster *c, uint32_t peer, uint64_t name, uint32_t ready, uint32_t all)
+static void answer(struct cluster *c, const struct query *q)
 {
-    struct peer *p = membership_numbered(&c->members, peer);
+    struct peer *p = membership_numbered(&c->members, q->peer);
 
     if (p)
-        forward_to(
-            c, p, &(struct envelope){.kind = ENVELOPE_COUNTED, .name = name, .a = ready, .b = all});
+        forward_to(c, p,
+                   &(struct envelope){.kind = ENVELOPE_COUNTED,
+                                      .name = q->theirs,
+                                      .hash = q->filter,
+                                      .a = q->ready,
+                                      .b = q->all});
 }
 
 void find_take_count(struct cluster *c, const struct peer *p, const struct envelope *e)
@@ -286,9 +344,8 @@ void find_take_count(struct cluster *c, const struct peer *p, const struct envel
     struct query *q;
     uint32_t i;
 
-    if (c->ending || c->queries.len >= QUERIES_MAX ||
-        !value_counts_may_match(c->hub->bus.values, &c->hub->key, &e->filter)) {
-        answer(c, p->number, e->name, 0, 0);
+    if (c->ending || !value_counts_may_match(c->hub->bus.values, &c->hub->key, &e->filter)) {
+        answer(c, &(struct query){.peer = p->number, .theirs = e->name, .filter = e->hash});
         return;
     }
     n = take_notification(c, e);
@@ -296,8 +353,8 @@ void find_take_count(struct cluster *c, const struct peer *p, const struct envel
     q->name = ++c->last_name;
     q->peer = p->number;
     q->theirs = e->name;
+    q->filter = e->hash;
     q->missing = c->hub->count;
-    q->since_ms = cluster_now(c);
     map_add(&c->queries, hash_mix(q->name, 0), q);
     for (i = 0; i < c->hub->count; i++) {
         struct note *note = cluster_note(NOTE_COUNT, c);
@@ -327,30 +384,56 @@ void find_on_counted(struct cluster *c, const struct note *n)
     q->all += n->b;
     if (--q->missing)
         return;
-    answer(c, q->peer, q->theirs, q->ready, q->all);
+    answer(c, q);
     map_remove(&c->queries, hash_mix(q->name, 0), q);
     mem_free(q);
 }
 
 /* ---- time ---- */
 
-/* Who does not answer has nothing; what nobody asks for any more is forgotten. */
 void find_tick(struct cluster *c)
 {
-    size_t cursor = 0;
-    struct tally *t, *old = NULL;
+    struct list *link = list_first(&c->tallies_asking), *next;
+    struct tally *t;
 
-    while ((t = map_each(&c->tallies, &cursor))) {
-        if (cluster_now(c) < t->until_ms)
-            continue;
-        if (t->asking)
+    for (; link && link != &c->tallies_asking; link = next) {
+        next = link->next;
+        t = container_of(link, struct tally, link);
+        if (c->beat.away_ms) /* nobody can answer; what was accepted waits */
+            t->until_ms = cluster_now(c) + PATIENCE_MS;
+        else if (cluster_now(c) >= t->until_ms || waits_in_vain(c, t))
             asked(c, t);
-        else if (cluster_now(c) > t->until_ms + 10000)
-            old = t;
     }
-    if (old) { /* one at a time: a map must not change while it is walked */
-        map_remove(&c->tallies, old->hash, old);
-        tally_free(old);
+    while ((t = first_idle(c)) && cluster_now(c) >= t->until_ms + TALLY_KEPT_MS)
+        tally_forget(c, t);
+}
+
+static void find_elsewhere(struct cluster *c, struct tally *t, struct notification *n,
+                           uint32_t attempts)
+{
+    (void)t;
+    forward(c, n, FORWARD_FIND, attempts);
+}
+
+void find_end(struct cluster *c)
+{
+    struct list *link;
+    size_t cursor = 0;
+    struct query *q;
+
+    while ((q = map_each(&c->queries, &cursor))) { /* nobody is here any more */
+        answer(c, &(struct query){.peer = q->peer, .theirs = q->theirs, .filter = q->filter});
+        mem_free(q);
+    }
+    map_fini(&c->queries);
+    map_init(&c->queries);
+
+    while ((link = list_first(&c->tallies_asking))) {
+        struct tally *t = container_of(link, struct tally, link);
+
+        t->name = 0;
+        enlist(t, &c->tallies_idle);
+        unpark(c, t, find_elsewhere);
     }
 }
 

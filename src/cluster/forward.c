@@ -32,7 +32,7 @@ static void grow(struct queue *q)
 
 static size_t weight_of(const struct notification *n)
 {
-    return sizeof(struct waiting) + sizeof(*n) + n->frame->len;
+    return sizeof(struct waiting) + notification_bytes(n);
 }
 
 static uint64_t push(struct queue *q, const struct waiting *w)
@@ -341,9 +341,9 @@ static void again(struct cluster *c, const struct envelope *e)
     notification_unref(n);
 }
 
-/* Who said BYE has not read what it did not confirm, and what was never sent nobody has read: it is
-   nobody's, and goes elsewhere. The rest may have been read, and must not come twice. */
-static void take_back(void *context, struct bytes item, bool was_sent)
+/* Who said BYE has not read what it did not confirm, and what nobody heard nobody has read: it goes
+   elsewhere. The rest may have been read, and must not come twice. */
+static void take_back(void *context, struct bytes item, bool may_be_read)
 {
     const struct taking *t = context;
     struct cluster *c = t->cluster;
@@ -358,7 +358,7 @@ static void take_back(void *context, struct bytes item, bool was_sent)
                  e.kind == ENVELOPE_ACKED;
     if (!is_message)
         return;
-    if (was_sent && t->how != GONE_BYE)
+    if (may_be_read && t->how != GONE_BYE)
         meter_add(METER_DROPPED_NODE_GONE, 1);
     else if (e.kind == ENVELOPE_FIND || e.kind == ENVELOPE_PICK || filter_is_direct(&e.filter))
         again(c, &e);

@@ -90,10 +90,13 @@ struct cluster {
     struct timer tick;
     struct beat beat;
     struct queue queue;
-    struct map arrivals; /* token -> struct pending_arrival */
+    struct list published; /* batches that Redis has not answered */
+    struct map arrivals;   /* token -> struct pending_arrival */
     struct list arrivals_oldest, arrivals_moving;
-    uint64_t moved;       /* hash: the put that is answered next was a move */
-    struct map tallies;   /* filter hash -> struct tally */
+    uint64_t moved;     /* hash: the put that is answered next was a move */
+    struct map tallies; /* filter hash -> struct tally */
+    struct list tallies_idle, tallies_asking;
+    size_t parked_bytes;  /* of findAny messages that wait for other nodes' counts */
     struct map queries;   /* name -> struct query */
     struct vec elsewhere; /* struct absent: ours, but connected to another node later */
     uint64_t last_name;

@@ -27,5 +27,6 @@ struct peer {
     bool lapsed, told;   /* private to membership.c, of one answer */
     size_t taken_bytes;  /* that came since we last confirmed */
     uint32_t resends;    /* in vain, one after the other */
+    bool unheard;        /* what was last published for it had no subscriber */
     struct stream stream;
 };

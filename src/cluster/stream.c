@@ -148,6 +148,24 @@ uint32_t stream_take(struct stream *s, size_t most, struct buf *out, uint64_t *f
     return s->sent - from;
 }
 
+void stream_published(struct stream *s)
+{
+    s->unanswered++;
+}
+
+void stream_answered(struct stream *s, uint64_t end, bool may_be_heard)
+{
+    s->unanswered--;
+    if (may_be_heard && end > s->heard)
+        s->heard = end;
+}
+
+/* Of the oldest held. */
+static bool may_be_read(const struct stream *s)
+{
+    return s->known > 0 && (s->unanswered > 0 || s->first < s->heard);
+}
+
 enum err stream_confirm(struct stream *s, uint64_t seen, int64_t now_ms)
 {
     if (seen <= s->first)
@@ -170,14 +188,14 @@ int64_t stream_waits_ms(const struct stream *s, int64_t now_ms)
     return s->sent ? now_ms - s->since_ms : 0;
 }
 
-void stream_forget(struct stream *s, void (*each)(void *context, struct bytes item, bool was_sent),
-                   void *context)
+void stream_forget(struct stream *s,
+                   void (*each)(void *context, struct bytes item, bool may_be_read), void *context)
 {
     while (s->count) {
-        bool was_sent = s->known > 0;
+        bool read = may_be_read(s);
         struct piece *p = pop(s);
 
-        each(context, bytes_of(p->at + LENGTH_BYTES, p->len - LENGTH_BYTES), was_sent);
+        each(context, bytes_of(p->at + LENGTH_BYTES, p->len - LENGTH_BYTES), read);
         piece_unref(p);
     }
     shrink(s);

@@ -45,6 +45,8 @@ struct stream {
     uint32_t sent;             /* of them since a rewind */
     size_t sent_bytes;         /* of those: what is under way */
     uint32_t known;            /* of them ever: what may be confirmed */
+    uint32_t unanswered;       /* batches of which the bus has not said who heard them */
+    uint64_t heard;            /* items below this number may have been heard */
     uint64_t first;            /* number of the oldest held */
     size_t bytes;              /* held, PIECE_EXTRA included */
     size_t window_bytes;
@@ -79,6 +81,11 @@ bool stream_has_unsent(const struct stream *s);
 uint32_t stream_take(struct stream *s, size_t most, struct buf *out, uint64_t *first,
                      int64_t now_ms);
 
+/* A batch whose items end below `end` goes out; and the bus has said whether anybody heard it. Who
+   says nothing (null reply) may have. */
+void stream_published(struct stream *s);
+void stream_answered(struct stream *s, uint64_t end, bool may_be_heard);
+
 /* The other side has everything below `seen`; what is older than known is nothing new. ERR_BAD: it
    cannot have, and nothing has changed. */
 MUST_USE enum err stream_confirm(struct stream *s, uint64_t seen, int64_t now_ms);
@@ -91,9 +98,10 @@ void stream_rewind(struct stream *s);
 int64_t stream_waits_ms(const struct stream *s, int64_t now_ms);
 
 /* The other life has ended: calls each for what it never confirmed, oldest first, and drops it.
-   item: for envelope_read. was_sent: it may have been read there. each must not push here. */
-void stream_forget(struct stream *s, void (*each)(void *context, struct bytes item, bool was_sent),
-                   void *context);
+   item: for envelope_read. may_be_read: it was sent, and the bus did not say that nobody heard it.
+   each must not push here. */
+void stream_forget(struct stream *s,
+                   void (*each)(void *context, struct bytes item, bool may_be_read), void *context);
 
 /* ---- incoming ---- */
 

@@ -122,7 +122,7 @@ static void take_find(struct cluster *c, const struct envelope *e)
 {
     struct notification *n = take_notification(c, e);
 
-    forward(c, n, FORWARD_FIND, e->a);
+    forward(c, n, FORWARD_FIND, e->a < FIND_ATTEMPTS ? e->a : FIND_ATTEMPTS);
     notification_unref(n);
 }
 
@@ -181,7 +181,7 @@ static void pass_on(struct cluster *c, struct note *n)
     else if (n->kind == NOTE_ACKED)
         forward(c, n->notification, FORWARD_ACKED, 0);
     else if (n->kind == NOTE_FIND || n->kind == NOTE_PICK)
-        forward(c, n->notification, FORWARD_FIND, n->a);
+        forward(c, n->notification, FORWARD_FIND, n->kind == NOTE_PICK ? n->b : n->a);
 }
 
 void take_over(struct cluster *c)

@@ -10,7 +10,6 @@
 #include "hub/shard.h"
 
 enum {
-    ATTEMPTS = 3, /* findAny: how often another receiver is looked for when one has just left */
     TURNS_MAX = 65536, /* findAny filters whose turn a shard remembers */
     MANY = 64,         /* so many copies are written in slices, behind messages to fewer */
 };
@@ -74,7 +73,7 @@ static void post_notification(struct shard *s, uint32_t to, enum note_kind kind,
     struct note *note = note_new(s, kind);
 
     note->notification = notification_ref(n);
-    note->a = ATTEMPTS;
+    note->a = FIND_ATTEMPTS;
     shard_post(s, to, note, n->frame->len);
 }
 
@@ -279,6 +278,17 @@ static void find_again(struct shard *s, struct notification *n, uint32_t attempt
     }
 }
 
+/* Nobody, anywhere. What is known of other nodes is a moment old, so it is looked once more. */
+static void find_nobody(struct shard *s, struct search *search)
+{
+    bool is_sure = !bus_is_on(&s->hub->bus) || search->attempts < FIND_ATTEMPTS;
+
+    if (search->mode == FIND_RANK || !is_sure)
+        find_again(s, search->notification, search->attempts);
+    else
+        meter_add(METER_DROPPED_NO_MATCH, 1);
+}
+
 /* All shards have counted: the turn chooses among those that keep up, or among all if none does. */
 static void choose(struct shard *s, struct search *search)
 {
@@ -290,10 +300,7 @@ static void choose(struct shard *s, struct search *search)
         all += search->of[i].all;
     }
     if (!all) {
-        if (search->mode == FIND_RANK)
-            find_again(s, search->notification, search->attempts);
-        else
-            meter_add(METER_DROPPED_NO_MATCH, 1);
+        find_nobody(s, search);
         return;
     }
     rank =
@@ -374,9 +381,9 @@ static enum err send_to_one(struct shard *s, const struct filter *f, struct fram
     n->filter_hash = filter_hash(&s->hub->key, f);
     home = hub_home(s->hub, n->filter_hash);
     if (others) /* one of the nodes has this filter's turn */
-        bus_forward(s, n, FORWARD_FIND, ATTEMPTS);
+        bus_forward(s, n, FORWARD_FIND, FIND_ATTEMPTS);
     else if (home == s)
-        find_one(s, n, ATTEMPTS, FIND_TURN, 0);
+        find_one(s, n, FIND_ATTEMPTS, FIND_TURN, 0);
     else
         post_notification(s, home->number, NOTE_FIND, n);
     notification_unref(n);

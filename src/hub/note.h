@@ -42,6 +42,9 @@ enum outcome {
     OUTCOME_UNREACHABLE, /* another node cannot be asked now */
 };
 
+/* findAny: how often a receiver is looked for, when those that were chosen have just left. */
+enum { FIND_ATTEMPTS = 3 };
+
 /* What FIND is to do when all shards have counted. */
 enum find_mode {
     FIND_TURN, /* choose by the filter's turn */

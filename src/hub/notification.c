@@ -35,7 +35,9 @@ struct notification *notification_new(const struct filter *f, struct frame *fram
 
     for (i = 0; i < f->excluded; i++)
         text += identity_bytes(&f->exclude[i]);
-    n = mem_zero(sizeof(*n) + f->excluded * sizeof(*exclude) + text);
+    text += sizeof(*n) + f->excluded * sizeof(*exclude);
+    n = mem_zero(text);
+    n->bytes = (uint32_t)text; /* limits on lists and dimensions keep it far below */
     exclude = (struct identity *)(void *)(n + 1);
     room = (char *)(exclude + f->excluded);
     atomic_init(&n->refs, 1);
@@ -47,6 +49,11 @@ struct notification *notification_new(const struct filter *f, struct frame *fram
         exclude[i] = copy_identity(&f->exclude[i], &room);
     n->frame = frame_ref(frame);
     return n;
+}
+
+size_t notification_bytes(const struct notification *n)
+{
+    return n->bytes + n->frame->len;
 }
 
 struct notification *notification_ref(struct notification *n)

@@ -20,6 +20,7 @@ struct notification {
     uint64_t ask;        /* name at the asker; 0: no outcome wanted */
     uint32_t asker;      /* shard number, */
     uint32_t peer;       /* of that node; 0: ours */
+    uint32_t bytes;      /* of this block */
     uint8_t hops;        /* how often it was passed on from node to node */
     int64_t wait_ms;     /* how long an acknowledge counts */
     char message_id[48]; /* internal id, zero-terminated */
@@ -27,5 +28,6 @@ struct notification {
 
 /* Copies the filter, shares the frame. One count, the caller's. */
 struct notification *notification_new(const struct filter *f, struct frame *frame);
+size_t notification_bytes(const struct notification *n); /* that it and its frame hold */
 struct notification *notification_ref(struct notification *n);
 void notification_unref(struct notification *n);

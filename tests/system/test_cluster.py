@@ -221,6 +221,34 @@ def test_find_any_with_an_exclude_list_and_without_a_match(cluster):
         assert [c.texts.count("only") for c in clients] == [0, 0, 0, 0, 0, 1]
 
 
+@pytest.mark.skipif(SANITIZED, reason="so many messages take too long")
+def test_more_find_any_filters_than_a_node_remembers(cluster):
+    """Each of them is asked for on all nodes: who matches is on one of them only."""
+    count = 3 * 4096 + 600
+    with Spread(cluster, "rotation-many") as spread:
+        (client,) = spread.connect(1)
+        for i in range(count):
+            who = {"workSpaceId": "rotation-many", "findAny": True, "exclude": [spread.who(1000 + i)]}
+            spread.send(1 + i % 2, who, str(i))
+            if i % 100 == 0:
+                spread.pump()
+        assert spread.pump_until(lambda: len(client.texts) >= count), len(client.texts)
+        assert sorted(map(int, client.texts)) == list(range(count))
+
+
+def test_who_connects_just_after_nobody_was_found_is_found(cluster):
+    """What a node knows of the others' clients is never older than they are."""
+    for i in range(20):
+        worker, who = identity(f"{i}", applicationId="LATE"), {"applicationId": "LATE", "findAny": True}
+        assert cluster[0].post(PLAIN, {"filter": who, "message": "nobody"}).status == 200
+        with Raw(cluster[i % 3], worker) as raw:
+            assert cluster[(i + 1) % 3].post(PLAIN, {"filter": who, "message": "found"}).status == 200
+            texts = [raw.text()]
+            if texts == ["nobody"]:  # it was still being looked for
+                texts.append(raw.text())
+            assert texts[-1] == "found"
+
+
 def test_a_pool_is_one_client_to_all_nodes(cluster):
     """Opened through another node; each message goes to one of its sockets, in turn."""
     answer = cluster[0].post("/open-connection-pool", {
