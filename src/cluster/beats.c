@@ -45,6 +45,8 @@ static const char *what_is_wrong(const struct cluster *c)
         return "this node's channel is not subscribed";
     if (cluster_now(c) - c->beat.echo_ms > c->set->echo_ms)
         return "this node's own beats do not come back";
+    if (!c->members.listed)
+        return "the others do not know this node";
     return peers_are_silent(c) ? "no other node is heard" : NULL;
 }
 

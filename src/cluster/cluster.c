@@ -75,6 +75,7 @@ static void on_peer(void *cluster, struct peer *p)
 
     count_nodes(c, 1);
     p->stream.misses = true; /* what it sent before we knew it has to come again */
+    forward_adopt(c, p);
     log_info("node joined", LOG_STR("instance", p->id), LOG_NUM("nodes", c->members.peers.len + 1));
 }
 
@@ -115,12 +116,12 @@ static uint64_t new_life(struct cluster *c)
 }
 
 /* We were away so long that the others took us for dead: what they had for us is gone, and our
-   clients have to be found again. */
+   clients have to be found again. What we had for them goes on. */
 static void on_buried(void *cluster)
 {
     struct cluster *c = cluster;
 
-    atomic_store(&c->hub->bus.life, new_life(c));
+    c->former_life = atomic_exchange(&c->hub->bus.life, new_life(c));
     log_warn("taken for dead", LOG_STR("instance", c->id),
              LOG_STR("hint", "this node was away for longer than pushca.cluster.lease-ms: it joins "
                              "anew, its clients stay"));
@@ -323,6 +324,9 @@ static void on_tick(struct timer *t)
     courier_tick(c);
     find_tick(c);
     arrivals_tick(c);
+    if (!c->beat.away_ms)
+        forward_retry(c);
+    forward_settle(c);
     if (c->ending)
         look_at_end(c);
     wheel_start(&c->loop.wheel, t, cluster_now(c) + (c->ending ? TICK_MS / 5 : TICK_MS));
@@ -494,6 +498,7 @@ enum err cluster_open(struct cluster **out, struct hub *h, const struct cluster_
     list_init(&c->arrivals_oldest);
     list_init(&c->arrivals_moving);
     map_init(&c->tallies);
+    list_init(&c->orphans);
     list_init(&c->published);
     list_init(&c->tallies_idle);
     list_init(&c->tallies_asking);

@@ -58,6 +58,7 @@ static void publish_to(struct cluster *c, struct peer *p, uint8_t flags)
 
     stream_head(&p->stream, &b);
     b.flags |= flags;
+    b.now_ms = (uint64_t)cluster_now(c);
     c->batch.len = 0;
     batch_write(&c->batch, &b);
     count = stream_take(&p->stream, BATCH_BYTES, &c->batch, &first, cluster_now(c));
@@ -73,6 +74,8 @@ void courier_confirm(struct cluster *c, struct peer *p)
 {
     publish_to(c, p, 0);
 }
+
+enum { CLOCK_EVERY_MS = 10000 }; /* clocks drift: the quickest batch is of the last 10 to 20 s */
 
 static bool is_owed(const struct cluster *c, const struct peer *p)
 {
@@ -205,6 +208,10 @@ static void read_items(struct cluster *c, struct peer *p, const struct batch *b)
             continue;
         meter_add(METER_CLUSTER_TAKEN, 1);
         p->taken_bytes += item.len;
+        if (p->skip) {
+            p->skip--;
+            continue;
+        }
         take(c, p, item);
         p = membership_numbered(&c->members, life); /* it may have said BYE */
         if (!p)
@@ -212,11 +219,34 @@ static void read_items(struct cluster *c, struct peer *p, const struct batch *b)
     }
 }
 
+/* How late a batch is: by how much longer it was on its way than the quickest of late. */
+static void look_at_clock(const struct cluster *c, struct peer *p, const struct batch *b)
+{
+    int64_t now = cluster_now(c), ahead = (int64_t)((uint64_t)now - b->now_ms), least;
+
+    if (!p->heard_ms) {
+        p->ahead_ms[0] = p->ahead_ms[1] = ahead;
+        p->ahead_since_ms = now;
+    } else if (now - p->ahead_since_ms >= CLOCK_EVERY_MS) {
+        p->ahead_ms[1] = p->ahead_ms[0];
+        p->ahead_ms[0] = ahead;
+        p->ahead_since_ms = now;
+    } else if (ahead < p->ahead_ms[0]) {
+        p->ahead_ms[0] = ahead;
+    }
+    least = p->ahead_ms[0] < p->ahead_ms[1] ? p->ahead_ms[0] : p->ahead_ms[1];
+    p->batch_ms = (int64_t)b->now_ms;
+    p->late_ms = (int64_t)((uint64_t)ahead - (uint64_t)least);
+    if (p->late_ms < 0 || p->late_ms > LATE_MOST_MS) /* from a clock that makes no sense */
+        p->late_ms = 0;
+}
+
 static void read_batch(struct cluster *c, struct peer *p, const struct batch *b)
 {
     uint32_t sent = p->stream.sent;
     uint64_t first = p->stream.first;
 
+    look_at_clock(c, p, b);
     p->heard_ms = cluster_now(c);
     if (stream_read(&p->stream, b, cluster_now(c)))
         return;

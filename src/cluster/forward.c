@@ -106,6 +106,8 @@ static struct envelope envelope_of(const struct cluster *c, const struct waiting
     switch (w->kind) {
     case FORWARD_SEND:
         e.kind = ENVELOPE_SEND;
+        if (!filter_is_direct(&n->filter))
+            e.stamp_ms = (uint64_t)w->since_ms;
         break;
     case FORWARD_FIND:
         e.kind = ENVELOPE_FIND;
@@ -217,11 +219,12 @@ static void release(struct cluster *c, const struct waiting *w)
     }
 }
 
+/* While nobody lists us we know of nobody. */
 void forward_release(struct cluster *c)
 {
     struct queue *q = &c->queue;
 
-    while (q->count && at(q, q->first)->state == WAITING_READY) {
+    while (c->members.listed && q->count && at(q, q->first)->state == WAITING_READY) {
         struct waiting w = pop(q);
 
         release(c, &w);
@@ -300,14 +303,53 @@ void forward_retry(struct cluster *c)
 {
     uint64_t number = c->queue.first, end = number + c->queue.count;
 
+    if (!c->queue.count || at(&c->queue, number)->state != WAITING_RETRY)
+        return; /* it moves by itself */
     for (; number < end; number++)
         if (number >= c->queue.first && at(&c->queue, number)->state == WAITING_RETRY)
             ask(c, number);
     forward_release(c);
 }
 
+/* What our former life had for a peer that lives: if it is listed again it says itself how much of
+   that it has read. */
+struct orphan {
+    struct list link;
+    char id[INSTANCE_ID_MAX + 1];
+    uint64_t life, our_life; /* the peer's, and the one of ours that is over */
+    int64_t since_ms;
+    struct stream stream;
+};
+
+static void keep_orphan(struct cluster *c, struct peer *p)
+{
+    struct orphan *o;
+
+    if (!p->stream.count)
+        return;
+    o = mem_new(struct orphan);
+    memcpy(o->id, p->id, sizeof(o->id));
+    o->life = p->life;
+    o->our_life = c->former_life;
+    o->since_ms = cluster_now(c);
+    o->stream = p->stream;
+    p->stream = (struct stream){0};
+    list_push_back(&c->orphans, &o->link);
+}
+
+static void free_orphan(struct orphan *o)
+{
+    list_remove(&o->link);
+    stream_fini(&o->stream);
+    mem_free(o);
+}
+
 void forward_forget_all(struct cluster *c)
 {
+    struct list *link;
+
+    while ((link = list_first(&c->orphans)))
+        free_orphan(container_of(link, struct orphan, link));
     while (c->queue.count) {
         struct waiting w = pop(&c->queue);
 
@@ -368,5 +410,49 @@ void forward_take_back(struct cluster *c, struct peer *p, enum gone how)
 {
     struct taking t = {c, how};
 
-    stream_forget(&p->stream, take_back, &t);
+    if (how == GONE_TO_US)
+        keep_orphan(c, p);
+    else
+        stream_forget(&p->stream, take_back, &t);
+}
+
+/* ---- what our own former life leaves behind ---- */
+
+void forward_adopt(struct cluster *c, struct peer *p)
+{
+    struct list *link = list_first(&c->orphans), *next;
+
+    for (; link && link != &c->orphans; link = next) {
+        struct orphan *o = container_of(link, struct orphan, link);
+
+        next = link->next;
+        if (o->life != p->life || strcmp(o->id, p->id) != 0)
+            continue;
+        forward_to(c, p,
+                   &(struct envelope){.kind = ENVELOPE_RESUME,
+                                      .name = o->our_life,
+                                      .hash = o->stream.first,
+                                      .a = o->stream.epoch,
+                                      .b = o->stream.count});
+        stream_move(&p->stream, &o->stream);
+        free_orphan(o);
+    }
+}
+
+void forward_settle(struct cluster *c)
+{
+    struct taking t = {c, GONE_DIED};
+    struct list *link;
+
+    if (!c->members.listed)
+        return;
+    while ((link = list_first(&c->orphans))) {
+        struct orphan *o = container_of(link, struct orphan, link);
+
+        if (cluster_now(c) - o->since_ms < c->set->lease_ms)
+            break;
+        stream_forget(&o->stream, take_back, &t);
+        free_orphan(o);
+    }
+    forward_release(c);
 }

@@ -19,10 +19,15 @@ struct peer;
 /* NOTE_FORWARD, and what came astray. Takes a count of its own. */
 void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts);
 void forward_release(struct cluster *c); /* what is ready and first in line */
-void forward_retry(struct cluster *c);   /* Redis is back: asks again */
+void forward_retry(struct cluster *c);   /* asks again what Redis could not answer */
 void forward_to(struct cluster *c, struct peer *p, const struct envelope *e);
 void forward_to_all(struct cluster *c, const struct envelope *e);
 void forward_forget_all(struct cluster *c);
 
 /* What a peer never confirmed, now that it has gone. */
 void forward_take_back(struct cluster *c, struct peer *p, enum gone how);
+
+/* What a former life of ours had for this peer goes on; and what nobody takes on is lost, or goes
+   elsewhere. */
+void forward_adopt(struct cluster *c, struct peer *p);
+void forward_settle(struct cluster *c);

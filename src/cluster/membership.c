@@ -125,11 +125,20 @@ bool membership_has_ended(const struct membership *m, uint64_t life)
     return life && find_ended(m, life);
 }
 
-static void remember_ended(struct membership *m, uint64_t life, bool died)
+uint64_t membership_has_read(const struct membership *m, uint64_t life, uint32_t epoch,
+                             uint64_t first)
 {
-    if (find_ended(m, life))
+    const struct ended *e = life ? find_ended(m, life) : NULL;
+
+    return e && e->epoch == epoch && e->read >= first ? e->read - first + e->skip : 0;
+}
+
+static void remember_ended(struct membership *m, const struct peer *p, bool died)
+{
+    if (find_ended(m, p->life))
         return;
-    m->ended[m->ended_next] = (struct ended){life, died};
+    m->ended[m->ended_next] =
+        (struct ended){p->life, died, p->stream.their_epoch, p->stream.expected, p->skip};
     m->ended_next = (m->ended_next + 1) % MEMBERSHIP_ENDED;
 }
 
@@ -149,7 +158,7 @@ static void let_go(struct membership *m, struct peer *p, enum gone how)
 
 void membership_bye(struct membership *m, struct peer *p)
 {
-    remember_ended(m, p->life, false);
+    remember_ended(m, p, false);
     let_go(m, p, GONE_BYE);
 }
 
@@ -234,7 +243,7 @@ static void add_peer(struct membership *m, struct bytes id, const struct record 
     struct peer *old = find_id(m, id), *p;
 
     if (old) {
-        remember_ended(m, old->life, true);
+        remember_ended(m, old, true);
         let_go(m, old, GONE_ANEW);
     }
     if (m->peers.len >= MEMBERSHIP_PEERS_MAX)
@@ -309,7 +318,7 @@ static void take_grave(struct membership *m, struct bytes id, struct bytes text)
     p = membership_find(m, id, life);
     if (!p)
         return;
-    remember_ended(m, life, true);
+    remember_ended(m, p, true);
     let_go(m, p, GONE_DIED);
 }
 
@@ -571,6 +580,7 @@ void membership_begin(struct membership *m, uint64_t life)
 {
     m->set.life = life;
     m->listed = false;
+    m->answered_ms = 0;
     while (m->peers.len)
         let_go(m, peer_at(m, 0), GONE_TO_US); /* not remembered as ended: they have not */
     membership_beat(m);

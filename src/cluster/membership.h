@@ -81,6 +81,9 @@ struct membership {
     struct ended {
         uint64_t life;
         bool died;
+        uint32_t epoch;        /* of its stream to us, */
+        uint64_t read;         /* of which we have read the items below this number, */
+        uint64_t skip;         /* and would have skipped so many more */
     } ended[MEMBERSHIP_ENDED]; /* a ring: lives that are over */
     uint32_t ended_next;
     struct vec zombies; /* struct zombie: buried, and listed all the same */
@@ -110,6 +113,10 @@ void membership_bye(struct membership *m, struct peer *p); /* it has ended: gone
 
 /* Was a peer, and will not be one again. Not so those that membership_begin let go. */
 bool membership_has_ended(const struct membership *m, uint64_t life);
+
+/* Of a life's stream: how many of the items from number `first` on need not be read again. */
+uint64_t membership_has_read(const struct membership *m, uint64_t life, uint32_t epoch,
+                             uint64_t first);
 
 /* Of all nodes that are not leaving, ours too, the one that hash belongs to (rendezvous); null:
    ours. If all are leaving: of all. */

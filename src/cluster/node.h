@@ -31,7 +31,8 @@ enum {
     ACK_AFTER_MS = 20,      /* what came is confirmed so late, if nothing goes there anyway */
     RESEND_AFTER_MS = 1000, /* unconfirmed; twice as long each time it is in vain, up to 8 s */
     RESEND_TWICE_MOST = 3,
-    COUNTS_KEPT_MS = 250, /* findAny: how long another node's count is good */
+    LATE_MOST_MS = 24 * 60 * 60 * 1000, /* what a peer's clock says beyond is nonsense */
+    COUNTS_KEPT_MS = 250,               /* findAny: how long another node's count is good */
     BATCH_BYTES = 256 * 1024,
     /* Under way to one peer. All peers may send to it at once, and Redis cuts a subscriber off for
        which 32 MB wait (client-output-buffer-limit). */
@@ -90,6 +91,8 @@ struct cluster {
     struct timer tick;
     struct beat beat;
     struct queue queue;
+    struct list orphans; /* struct orphan, of former lives of ours */
+    uint64_t former_life;
     struct list published; /* batches that Redis has not answered */
     struct map arrivals;   /* token -> struct pending_arrival */
     struct list arrivals_oldest, arrivals_moving;

@@ -28,5 +28,10 @@ struct peer {
     size_t taken_bytes;  /* that came since we last confirmed */
     uint32_t resends;    /* in vain, one after the other */
     bool unheard;        /* what was last published for it had no subscriber */
+    uint64_t skip;       /* so many of its next items were read when its former life sent them */
+    /* Its clock: the least our time has been ahead of its batches', in this and in the last
+       interval; and of the batch being read, its time and how late it came. */
+    int64_t ahead_ms[2], ahead_since_ms;
+    int64_t batch_ms, late_ms;
     struct stream stream;
 };

@@ -201,6 +201,17 @@ void stream_forget(struct stream *s,
     shrink(s);
 }
 
+void stream_move(struct stream *s, struct stream *from)
+{
+    while (from->count) {
+        struct piece *p = pop(from);
+
+        stream_push(s, p);
+        piece_unref(p);
+    }
+    shrink(from);
+}
+
 /* ---- incoming ---- */
 
 static void owe(struct stream *s, int64_t now_ms)

@@ -103,6 +103,9 @@ int64_t stream_waits_ms(const struct stream *s, int64_t now_ms);
 void stream_forget(struct stream *s,
                    void (*each)(void *context, struct bytes item, bool may_be_read), void *context);
 
+/* Pushes all that `from` holds, in its order, and empties it. */
+void stream_move(struct stream *s, struct stream *from);
+
 /* ---- incoming ---- */
 
 /* A batch from there, of these two lives: confirms what it has seen, and rewinds if that is where

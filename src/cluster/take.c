@@ -55,7 +55,17 @@ static void take_direct(struct cluster *c, const struct envelope *e, struct noti
         forward(c, n, kind, 0);
 }
 
-static void take_send(struct cluster *c, const struct envelope *e)
+/* When it was accepted, by our clock: for how long it waited there, and how late it came here. */
+static int64_t accepted_ms(const struct cluster *c, const struct peer *p, const struct envelope *e)
+{
+    int64_t waited = (int64_t)((uint64_t)p->batch_ms - e->stamp_ms);
+
+    if (!e->stamp_ms || waited < 0 || waited > LATE_MOST_MS)
+        return 0;
+    return cluster_now(c) - waited - p->late_ms;
+}
+
+static void take_send(struct cluster *c, const struct peer *p, const struct envelope *e)
 {
     bool direct = filter_is_direct(&e->filter);
     struct notification *n;
@@ -65,6 +75,7 @@ static void take_send(struct cluster *c, const struct envelope *e)
         (c->ending || !value_counts_may_match(c->hub->bus.values, &c->hub->key, &e->filter)))
         return;
     n = take_notification(c, e);
+    n->accepted_ms = accepted_ms(c, p, e);
     if (direct)
         take_direct(c, e, n, NOTE_DELIVER, FORWARD_SEND);
     for (i = 0; !direct && i < c->hub->count; i++)
@@ -126,6 +137,13 @@ static void take_find(struct cluster *c, const struct envelope *e)
     notification_unref(n);
 }
 
+static void take_resume(const struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    uint64_t read = membership_has_read(&c->members, e->name, e->a, e->hash);
+
+    p->skip = read < e->b ? read : e->b;
+}
+
 void take(struct cluster *c, struct peer *p, struct bytes item)
 {
     /* Whoever sent it has checked it against limits of its own, which may be wider than ours. */
@@ -137,7 +155,7 @@ void take(struct cluster *c, struct peer *p, struct bytes item)
         return;
     switch (e.kind) {
     case ENVELOPE_SEND:
-        take_send(c, &e);
+        take_send(c, p, &e);
         break;
     case ENVELOPE_FIND:
         take_find(c, &e);
@@ -162,6 +180,9 @@ void take(struct cluster *c, struct peer *p, struct bytes item)
         p->stream.owes_since_ms = 0; /* somebody waits for the confirmation */
         if (is_here(c, e.hash))
             arrivals_elsewhere(c, e.hash);
+        break;
+    case ENVELOPE_RESUME:
+        take_resume(c, p, &e);
         break;
     case ENVELOPE_BYE:
         courier_confirm(c, p);

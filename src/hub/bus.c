@@ -118,6 +118,7 @@ void bus_on_elsewhere(struct shard *s, struct note *n)
     if (c->elsewhere) {
         presence_remove(&s->presence, c->hash);
     } else {
+        c->since_ms = s->loop.now_ms;
         presence_add(&s->presence, c->hash);
         bus_register(s, c->hash, NULL);
     }

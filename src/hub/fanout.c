@@ -10,8 +10,9 @@
 #include "hub/shard.h"
 
 enum {
-    TURNS_MAX = 65536, /* findAny filters whose turn a shard remembers */
-    MANY = 64,         /* so many copies are written in slices, behind messages to fewer */
+    TURNS_MAX = 65536,    /* findAny filters whose turn a shard remembers */
+    CLOCKS_APART_MS = 20, /* of two nodes, at most; nobody connects elsewhere so soon */
+    MANY = 64,            /* so many copies are written in slices, behind messages to fewer */
 };
 
 /* A findAny under way: this shard is the filter's home and waits for every shard's count. */
@@ -50,8 +51,9 @@ static void prefetch(const struct vec *to, uint32_t i)
             client_prefetch(to->at[i + ahead], (int)ahead);
 }
 
+/* until_ms: for who was here by then. */
 static void deliver_here(struct shard *s, const struct filter *f, struct frame *frame,
-                         uint64_t order_key)
+                         uint64_t order_key, int64_t until_ms)
 {
     struct vec *to = select_into_scratch(s, f);
     uint32_t i;
@@ -61,7 +63,7 @@ static void deliver_here(struct shard *s, const struct filter *f, struct frame *
         struct client *c = to->at[i];
 
         prefetch(to, i);
-        if (client_is_here(c))
+        if (client_is_here(c) && c->since_ms <= until_ms)
             (void)!client_push(c, frame, order_key);
     }
     s->net.to_many = false;
@@ -157,7 +159,7 @@ static enum err send_to_all(struct shard *s, const struct filter *f, struct fram
             bus_forward(s, n, FORWARD_SEND, 0);
         notification_unref(n);
     }
-    deliver_here(s, f, frame, order_key);
+    deliver_here(s, f, frame, order_key, INT64_MAX);
     return ERR_OK;
 }
 
@@ -170,13 +172,20 @@ static void astray(struct shard *s, struct notification *n)
         meter_add(METER_DROPPED_NO_MATCH, 1);
 }
 
+/* Who has come from a node where it got the message must not get another node's copy, which may be
+   late: it is for those who were connected when it was accepted. */
+static int64_t here_until(const struct notification *n)
+{
+    return n->accepted_ms ? n->accepted_ms + CLOCKS_APART_MS : INT64_MAX;
+}
+
 void fanout_on_deliver(struct shard *s, struct note *n)
 {
     struct notification *what = n->notification;
     const struct identity *who = &what->filter.like;
 
     if (!filter_is_direct(&what->filter))
-        deliver_here(s, &what->filter, what->frame, what->order_key);
+        deliver_here(s, &what->filter, what->frame, what->order_key, here_until(what));
     else if (!deliver_to(s, who, identity_hash(&s->hub->key, who), what->frame, what->order_key))
         astray(s, what);
 }

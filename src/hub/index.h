@@ -26,6 +26,7 @@ struct value; /* one distinct value of one dimension */
 struct client {
     uint64_t hash; /* of the identity, seeded per process: also names its home */
     struct value *value[DIMENSIONS];
+    int64_t since_ms;     /* it is here: its first session opened, or it came back from elsewhere */
     struct list sessions; /* its open WebSockets, next to serve first */
     uint32_t session_count;
     uint32_t deliveries : 31; /* open acknowledged messages */

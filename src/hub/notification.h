@@ -16,6 +16,7 @@ struct notification {
     struct frame *frame;  /* holds a count */
     uint64_t order_key;   /* not 0: stick to one socket of a pool for this sender */
     uint64_t filter_hash; /* of the normalised filter: its home and its findAny turn */
+    int64_t accepted_ms;  /* of another node's for many: for who was here by then; 0: for all */
     /* of acknowledged ones */
     uint64_t ask;        /* name at the asker; 0: no outcome wanted */
     uint32_t asker;      /* shard number, */

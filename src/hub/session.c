@@ -21,6 +21,8 @@ struct session *session_new(struct shard *s, const struct identity *who, uint64_
     list_push_back(&c->sessions, &session->link);
     if (c->session_count++ == 0)
         meter_add(METER_CLIENTS, 1);
+    if (c->session_count == 1 || c->elsewhere)
+        c->since_ms = s->loop.now_ms;
     if (bus_is_on(&s->hub->bus) && (c->session_count == 1 || c->elsewhere))
         presence_add(&s->presence, hash);
     c->elsewhere = false;

@@ -21,9 +21,10 @@ enum {
     HAS_ID = 1 << 15,
     HAS_TEXT = 1 << 16,
     HAS_ORIGIN = 1 << 17, /* its place is before the text */
-    KNOWN = (1 << 18) - 1,
+    HAS_STAMP = 1 << 18,  /* and this one's behind wait_ms */
+    KNOWN = (1 << 19) - 1,
 
-    EIGHTS = HAS_NAME | HAS_HASH | HAS_ORDER_KEY | HAS_WAIT,
+    EIGHTS = HAS_NAME | HAS_HASH | HAS_ORDER_KEY | HAS_WAIT | HAS_STAMP,
     FOURS = HAS_SHARD | HAS_A | HAS_B,
     ALL_DIMENSIONS = HAS_DIMENSION * ((1 << DIMENSIONS) - 1),
 };
@@ -54,7 +55,7 @@ static uint32_t present_in(const struct envelope *e)
                  bit_if(e->hops, HAS_HOPS) | bit_if(e->filter.find_any, FIND_ANY) |
                  bit_if(e->ready_only, READY_ONLY) | bit_if(e->filter.excluded, HAS_EXCLUDE) |
                  bit_if(e->id.len, HAS_ID) | bit_if(e->text.len, HAS_TEXT) |
-                 bit_if(e->origin.len, HAS_ORIGIN);
+                 bit_if(e->origin.len, HAS_ORIGIN) | bit_if(e->stamp_ms, HAS_STAMP);
 
     for (unsigned d = 0; d < DIMENSIONS; d++)
         p |= bit_if(dim[d].len, (uint32_t)HAS_DIMENSION << d);
@@ -125,6 +126,8 @@ static char *put_numbers(char *to, const struct envelope *e, uint32_t present)
         to = put_8(to, e->order_key);
     if (present & HAS_WAIT)
         to = put_8(to, (uint64_t)e->wait_ms);
+    if (present & HAS_STAMP)
+        to = put_8(to, e->stamp_ms);
     if (present & HAS_SHARD)
         to = put_4(to, e->shard);
     if (present & HAS_A)
@@ -229,7 +232,8 @@ static bool take_numbers(struct bytes *in, uint32_t present, struct envelope *ou
     if (!take_8(in, present & HAS_NAME, &out->name) ||
         !take_8(in, present & HAS_HASH, &out->hash) ||
         !take_8(in, present & HAS_ORDER_KEY, &out->order_key) ||
-        !take_8(in, present & HAS_WAIT, &wait) || wait > ENVELOPE_WAIT_MS)
+        !take_8(in, present & HAS_WAIT, &wait) || wait > ENVELOPE_WAIT_MS ||
+        !take_8(in, present & HAS_STAMP, &out->stamp_ms))
         return false;
     out->wait_ms = (int64_t)wait;
     return take_4(in, present & HAS_SHARD, &out->shard) && take_4(in, present & HAS_A, &out->a) &&
@@ -342,9 +346,21 @@ void batch_write(struct buf *out, const struct batch *b)
     to = put_8(to, b->oldest);
     to = put_8(to, b->first);
     to = put_8(to, b->seen);
+    to = put_8(to, b->now_ms);
     if (b->items.len)
         to = put(to, b->items.at, b->items.len);
     out->len += (size_t)(to - from);
+}
+
+static enum err take_batch_numbers(struct bytes *text, struct batch *out)
+{
+    if (!take(text, &out->from_life, 8) || !take(text, &out->to_life, 8) ||
+        !take(text, &out->epoch, 4) || !take(text, &out->to_epoch, 4) ||
+        !take(text, &out->oldest, 8) || !take(text, &out->first, 8) || !take(text, &out->seen, 8) ||
+        !take(text, &out->now_ms, 8))
+        return ERR_BAD;
+    out->items = *text;
+    return ERR_OK;
 }
 
 enum err batch_read(struct bytes text, struct batch *out)
@@ -356,13 +372,7 @@ enum err batch_read(struct bytes text, struct batch *out)
         !take(&text, &out->flags, 1) || out->flags & ~(BATCH_BEAT | BATCH_MISSING) ||
         !take(&text, &len, 1) || len == 0 || !take_bytes(&text, len, &out->from))
         return ERR_BAD;
-    if (!take(&text, &out->from_life, 8) || !take(&text, &out->to_life, 8) ||
-        !take(&text, &out->epoch, 4) || !take(&text, &out->to_epoch, 4) ||
-        !take(&text, &out->oldest, 8) || !take(&text, &out->first, 8) ||
-        !take(&text, &out->seen, 8))
-        return ERR_BAD;
-    out->items = text;
-    return ERR_OK;
+    return take_batch_numbers(&text, out);
 }
 
 enum err batch_next(struct bytes *items, struct bytes *item)

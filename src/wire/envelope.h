@@ -5,10 +5,10 @@
  * was lost is asked for again and what came twice is taken once (cluster/stream.h).
  *
  *   batch  := "PC1" flags(1) length(1) from from_life(8) to_life(8) epoch(4) to_epoch(4)
- *             oldest(8) first(8) seen(8) item*
+ *             oldest(8) first(8) seen(8) now(8) item*
  *   item   := length(4) kind(1) present(3) member*      numbers little-endian
- *   member := name(8) hash(8) order_key(8) wait_ms(8) shard(4) a(4) b(4) hops(1)
- *             dimension{4} exclude id origin text       those present, in this order
+ *   member := name(8) hash(8) order_key(8) wait_ms(8) stamp_ms(8) shard(4) a(4) b(4)
+ *             hops(1) dimension{4} exclude id origin text     those present, in this order
  *   dimension := length(2) bytes      exclude := count(4) (dimension{4})*
  *   id, origin := length(1) bytes     text := length(4) bytes
  *
@@ -30,11 +30,12 @@ enum {
     ENVELOPE_ORIGIN_BYTES = 63,        /* of an instance id */
     ENVELOPE_ID_BYTES = 47,            /* of an internal message id (hub/notification.h) */
     ENVELOPE_WAIT_MS = 24 * 60 * 60 * 1000,
-    BATCH_HEAD_BYTES = 3 + 1 + 1 + 255 + 2 * 4 + 5 * 8, /* at most, before the items */
+    BATCH_HEAD_BYTES = 3 + 1 + 1 + 255 + 2 * 4 + 6 * 8, /* at most, before the items */
 };
 
 enum envelope_kind {
-    ENVELOPE_SEND,    /* filter, text, order_key, hops: to all that match, or to the one client */
+    ENVELOPE_SEND,    /* filter, text, order_key, hops: to all that match, or to the one client;
+                         stamp_ms of what is for all */
     ENVELOPE_FIND,    /* filter, text, order_key, a = attempts: choose one receiver; to the filter's
                          home node */
     ENVELOPE_COUNT,   /* filter, name, shard: how many match? */
@@ -45,6 +46,8 @@ enum envelope_kind {
     ENVELOPE_OUTCOME, /* name, shard, a = outcome */
     ENVELOPE_MOVED,   /* hash: this client is with me now */
     ENVELOPE_BYE,     /* I read everything up to here and end */
+    ENVELOPE_RESUME,  /* name = a former life of mine, a = its stream's epoch: the next b items were
+                         in that stream, from number hash on; you may have read some */
     ENVELOPE_KINDS,
 };
 
@@ -55,7 +58,8 @@ struct envelope {
     struct bytes id;     /* internal message id */
     struct bytes origin; /* of ACKED that was passed on: the node that asked; its life is in hash */
     uint64_t name, hash, order_key;
-    int64_t wait_ms; /* 0 .. ENVELOPE_WAIT_MS */
+    int64_t wait_ms;   /* 0 .. ENVELOPE_WAIT_MS */
+    uint64_t stamp_ms; /* when it was accepted, by the clock that the batch's now_ms is of */
     uint32_t shard, a, b;
     uint8_t hops;
     bool ready_only;
@@ -72,6 +76,7 @@ struct batch {
     uint64_t oldest;             /* all items below this number have been confirmed */
     uint64_t first;              /* number of its first item; without items: of the next one */
     uint64_t seen;               /* all items below this number have arrived here */
+    uint64_t now_ms;             /* by the sender's own monotonic clock */
     struct bytes items;
 };
 

@@ -335,7 +335,8 @@ class Cut:
 
     def excuse(self, message, receiver):
         at_it = any(one.node == self.number and one.opened <= message.begun for one in receiver.sessions)
-        if message.node != self.number and at_it and self.since - 1 < message.begun < self.until:
+        others = message.node != self.number or message.kind == "any"  # another node may have chosen its receiver
+        if others and at_it and self.since - 1 < message.begun < self.until:
             self.excused.add((message.key, receiver.number))
             return True
         return False

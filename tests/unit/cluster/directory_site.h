@@ -8,7 +8,8 @@
 
 static inline void end_life(struct node *n, const char *id, uint64_t life)
 {
-    n->members.ended[n->members.ended_next++ % MEMBERSHIP_ENDED] = (struct ended){life, true};
+    n->members.ended[n->members.ended_next++ % MEMBERSHIP_ENDED] =
+        (struct ended){.life = life, .died = true};
     directory_sweep(n->d, id, life);
 }
 

@@ -342,6 +342,28 @@ static void a_restarted_node_is_another_peer(void **state)
     assert_int_equal(membership_numbered(&w.m, 2)->life, 0xab);
 }
 
+/* So that it need not be read again when another life of that node sends it. */
+static void what_was_read_of_an_ended_life_is_known(void **state)
+{
+    struct peer *p;
+
+    (void)state;
+    list("a", 0xa, 3000);
+    pass(20);
+    p = peer("a");
+    p->stream.their_epoch = 3;
+    p->stream.expected = 10;
+    p->skip = 2;
+    list("a", 0xab, 3000);
+    pass(500);
+    assert_int_equal(membership_has_read(&w.m, 0xa, 3, 4), 6 + 2);
+    assert_int_equal(membership_has_read(&w.m, 0xa, 3, 10), 2);
+    assert_int_equal(membership_has_read(&w.m, 0xa, 3, 11), 0); /* it cannot begin there */
+    assert_int_equal(membership_has_read(&w.m, 0xa, 4, 4), 0);  /* of that stream nothing came */
+    assert_int_equal(membership_has_read(&w.m, 0xb, 3, 4), 0);
+    assert_int_equal(membership_has_read(&w.m, 0, 0, 0), 0);
+}
+
 /* Two nodes of one name, and the second is gone: the first is listed again, in a life that the
    others took for ended. It has to hear so, to begin another. */
 static void a_twin_that_comes_back_is_buried(void **state)
@@ -663,6 +685,7 @@ int main(void)
         TEST(nobody_dies_of_a_pause),
         TEST(nobody_dies_of_a_full_redis),
         TEST(a_restarted_node_is_another_peer),
+        TEST(what_was_read_of_an_ended_life_is_known),
         TEST(a_twin_that_comes_back_is_buried),
         TEST(who_said_bye_does_not_come_back),
         TEST(twins_and_graves_of_our_own_are_told),

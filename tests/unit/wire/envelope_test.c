@@ -48,6 +48,7 @@ static void assert_same_envelope(const struct envelope *a, const struct envelope
     assert_same(a->id, b->id);
     assert_same(a->origin, b->origin);
     assert_true(a->name == b->name && a->hash == b->hash && a->order_key == b->order_key);
+    assert_true(a->stamp_ms == b->stamp_ms);
     assert_true(a->wait_ms == b->wait_ms && a->shard == b->shard && a->a == b->a && a->b == b->b);
     assert_true(a->hops == b->hops && a->ready_only == b->ready_only);
 }
@@ -87,6 +88,7 @@ static struct envelope acked(void)
         .name = 0x1122334455667788,
         .order_key = 9,
         .wait_ms = 35000,
+        .stamp_ms = 0x1122334455667788,
         .shard = 1,
         .hops = 2,
     };
@@ -324,7 +326,8 @@ static struct batch some_batch(void)
                           .to_epoch = 3,
                           .oldest = 4,
                           .first = 5,
-                          .seen = 6};
+                          .seen = 6,
+                          .now_ms = 7};
 }
 
 static void a_batch_comes_back(void **state)
@@ -345,6 +348,7 @@ static void a_batch_comes_back(void **state)
     assert_true(read.from_life == 1 && read.to_life == UINT64_MAX);
     assert_true(read.epoch == 2 && read.to_epoch == 3);
     assert_true(read.oldest == 4 && read.first == 5 && read.seen == 6);
+    assert_true(read.now_ms == 7);
     out.len = 0;
     batch_write(&out, &read); /* with its items, now */
     assert_int_equal(memcmp(out.at, copy, out.len), 0);
@@ -460,6 +464,7 @@ static void any_envelope_comes_back(void **state)
         e.hash = dice_roll(&d, 2) ? dice_word(&d) : 0;
         e.order_key = dice_roll(&d, 3);
         e.wait_ms = (int64_t)dice_roll(&d, 3);
+        e.stamp_ms = dice_roll(&d, 3);
         e.shard = (uint32_t)dice_roll(&d, 3);
         e.a = (uint32_t)dice_roll(&d, 3);
         e.b = (uint32_t)dice_roll(&d, 3);
