@@ -32,7 +32,10 @@ static void on_published(void *context, const struct redisReply *reply)
 
     if (p) {
         stream_answered(&p->stream, b->end, !nobody);
-        p->unheard = nobody;
+        if (!nobody)
+            p->unheard_ms = 0;
+        else if (!p->unheard_ms)
+            p->unheard_ms = cluster_now(b->cluster);
     }
     list_remove(&b->link);
     mem_free(b);

@@ -13,7 +13,8 @@
 enum {
     TALLIES_MAX = 4096,    /* that nobody waits for; the least recently used is forgotten */
     TALLY_KEPT_MS = 10000, /* and that nobody has used */
-    PATIENCE_MS = 5000,    /* with a node that is heard of and does not say how many match */
+    UNHEARD_MS = 1000,
+    PATIENCE_MS = 5000, /* with a node that is heard of and does not say how many match */
 };
 
 /* What the other nodes have for one filter. */
@@ -204,7 +205,13 @@ static void asked(struct cluster *c, struct tally *t)
     unpark(c, t, choose_among_all);
 }
 
-/* Does it wait for nobody but the gone, and those that Redis says cannot hear? */
+/* Redis says that it does not listen, and not only while it makes a new link. */
+static bool is_unheard(const struct cluster *c, const struct peer *p)
+{
+    return p->unheard_ms && cluster_now(c) - p->unheard_ms >= UNHEARD_MS;
+}
+
+/* Does it wait for nobody but the gone, and those that cannot hear? */
 static bool waits_in_vain(const struct cluster *c, const struct tally *t)
 {
     uint32_t i;
@@ -213,7 +220,7 @@ static bool waits_in_vain(const struct cluster *c, const struct tally *t)
         const struct share *s = &t->asked[i];
         const struct peer *p = s->answered ? NULL : membership_numbered(&c->members, s->peer);
 
-        if (p && !p->unheard)
+        if (p && !is_unheard(c, p))
             return false;
     }
     return true;

@@ -27,7 +27,7 @@ struct peer {
     bool lapsed, told;   /* private to membership.c, of one answer */
     size_t taken_bytes;  /* that came since we last confirmed */
     uint32_t resends;    /* in vain, one after the other */
-    bool unheard;        /* what was last published for it had no subscriber */
+    int64_t unheard_ms;  /* since when what is published for it has no subscriber; 0: it has */
     uint64_t skip;       /* so many of its next items were read when its former life sent them */
     /* Its clock: the least our time has been ahead of its batches', in this and in the last
        interval; and of the batch being read, its time and how late it came. */
