@@ -229,6 +229,7 @@ def test_a_reload_changes_limits_and_origins_and_drops_nobody(tmp_path):
             # the token is of before: the secret, although random, has stayed
             assert server.try_handshake("/" + token, Origin="https://two.example").status == 101
             assert server.try_handshake("/" + token, Origin="https://one.example").status == 403
+            server.wait_for_metric("pushca_sockets", 1)  # the one just let in has gone again
             assert server.open().startswith("ws://elsewhere:1/")
             body = {"filter": identity("here"), "message": "m" * 300}
             assert server.post("/send-notification", body).status == 413
