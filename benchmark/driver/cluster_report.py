@@ -33,8 +33,8 @@ def cells(job, results):
     if not runs:
         return (row, name, *["-"] * 12, "; ".join(["not measured", *results.troubles.get(job.key, [])]))
     base = stats.median(stats.ratios(total_series(job.key, results), total_series(job.base, results)).values())
-    parts = [stats.median(_per_million(run, field) for run in runs.values() if run.get(field) is not None)
-             for field in ("server_cpu_s", "redis_cpu_s", "nginx_cpu_s")]
+    each = [[_per_million(run, field) for run in runs.values()] for field in ("server_cpu_s", "redis_cpu_s", "nginx_cpu_s")]
+    parts = [stats.median(value for value in values if value is not None) for values in each]
     number = report.number
 
     def median(field):

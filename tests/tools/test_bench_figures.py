@@ -6,6 +6,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmark/driver"))
 
+import cluster_report
+import cluster_rows
 import report
 import rows
 import stats
@@ -174,3 +176,16 @@ def test_the_table_of_targets_has_only_the_rows_that_ran():
     (123456.7, "123,457")])
 def test_numbers(value, text):
     assert report.number(value) == text
+
+
+def test_a_cluster_run_in_which_nothing_arrived_is_told_and_does_not_count():
+    job = cluster_rows.all_rows(cluster_rows.QUICK)[0].jobs[1]
+    none = {"deliveries": 0, "server_cpu_s": 0.1, "redis_cpu_s": 0.1, "rate": 0}
+    some = {"deliveries": 1_000_000, "server_cpu_s": 12.0, "redis_cpu_s": 2.0, "rate": 70_000}
+    results = verdicts.Results()
+    results.add(job.key, 0, none)
+    results.add(job.key, 1, some)
+    assert cluster_report.cells(job, results)[3:6] == ("14", "12", "2")
+    results = verdicts.Results()
+    results.add(job.key, 0, none)
+    assert cluster_report.cells(job, results)[3:6] == ("-", "-", "-")
