@@ -13,6 +13,7 @@ SETTLE_S = 1.0
 POSTS = 300
 POST_S = 0.005       # between two of them: none shares a batch with another
 CONNECT_LIMIT_S = 60
+CALM_S, CALM_LIMIT_S = 6, 30
 CLIENTS = 9000
 TEXT = "m" * 128     # as long as the generator's
 
@@ -94,7 +95,17 @@ class Each:
             load.stop()
             raise
         self.found["bytes_a_client"] = (self.redis.counters()["memory"] - before) / CLIENTS
+        self._wait_for_calm()
         return load
+
+    def _wait_for_calm(self):
+        """Nodes look their entries through once after many have come: that is none of what is counted next."""
+        scans, since, until = None, time.monotonic(), time.monotonic() + CALM_LIMIT_S
+        while time.monotonic() - since < CALM_S and time.monotonic() < until:
+            have = self.redis.counters()["calls"].get("scan", 0)
+            if have != scans:
+                scans, since = have, time.monotonic()
+            time.sleep(0.2)
 
     def _disconnect(self, load):
         keys = self.redis.ask("DBSIZE")
