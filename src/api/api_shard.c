@@ -3,7 +3,6 @@
 #include "api/http_server.h"
 #include "api/ws_server.h"
 #include "base/mem.h"
-#include "base/meter.h"
 #include "flow/frame.h"
 #include "hub/session.h"
 #include "net/conn_tls.h"
@@ -172,17 +171,6 @@ void api_secure(const struct listener *l, struct conn *c, int64_t limit_ms)
 
     if (l->is_secure)
         conn_secure(c, api_of(s)->tls, limit_ms);
-}
-
-bool api_turns_away(const struct listener *l, int fd)
-{
-    const struct shard *s = l->user;
-
-    if (!l->is_secure || !hub_is_at(s->hub, HUB_NO_CONNECTIONS))
-        return false;
-    meter_add(METER_REFUSED_MEMORY, 1);
-    sock_close(fd);
-    return true;
 }
 
 bool api_accept(struct shard *s, uint64_t tag)

@@ -64,9 +64,6 @@ void api_use_tls(struct shard *s, struct tls_context *c);
 /* What a listener accepted begins with TLS, if the listener does; limit_ms: for the handshake. */
 void api_secure(const struct listener *l, struct conn *c, int64_t limit_ms);
 
-/* A TLS handshake takes tens of KiB: over the memory budget fd is closed unheard, and counted. */
-bool api_turns_away(const struct listener *l, int fd);
-
 /* Takes over the newest settings: what was copied from the old ones, and views into them. */
 void api_reload(struct shard *s);
 

@@ -15,8 +15,6 @@ void http_server_on_accept(struct listener *l, int fd)
     struct api *api = api_of(s);
     struct http_conn *h;
 
-    if (api_turns_away(l, fd))
-        return;
     if (!gate_enter(&s->hub->http_conns)) {
         meter_add(METER_REFUSED_SOCKETS, 1);
         turn_away(&s->net, fd, &api->turned_away);

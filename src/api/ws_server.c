@@ -382,6 +382,15 @@ void ws_server_init(struct api *api)
     sign_in_init(api);
 }
 
+/* A TLS handshake takes tens of KiB, and would end in 503 now: closed unheard. Not so on the REST
+   port, where health and metrics are asked for: http-connections is its bound. */
+static bool is_too_much(const struct listener *l)
+{
+    const struct shard *s = l->user;
+
+    return l->is_secure && hub_is_at(s->hub, HUB_NO_CONNECTIONS);
+}
+
 void ws_server_on_accept(struct listener *l, int fd)
 {
     struct shard *s = l->user;
@@ -389,8 +398,11 @@ void ws_server_on_accept(struct listener *l, int fd)
     int64_t limit_ms = s->hub->settings->handshake_ms;
     struct http_conn *h;
 
-    if (api_turns_away(l, fd))
+    if (is_too_much(l)) {
+        meter_add(METER_REFUSED_MEMORY, 1);
+        sock_close(fd);
         return;
+    }
     if (!gate_enter(&s->hub->handshakes)) {
         meter_add(METER_REFUSED_HANDSHAKES, 1);
         turn_away(&s->net, fd, &api->turned_away);

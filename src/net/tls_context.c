@@ -35,7 +35,7 @@ static void *take(size_t size, const char *file, int line)
     (void)file;
     (void)line;
     /* whatever the budget: a record that cannot be had ends a connection that did nothing wrong,
-       and new ones are refused before they come to TLS */
+       and new WebSockets are refused before they come to TLS */
     return mem_ask(size, &p) ? NULL : p;
 }
 

@@ -18,7 +18,8 @@ import pytest
 import websockets
 
 from certificates import Certificates, openssl
-from pushca import BINARY, Configured, Server, identity
+from frames import TEXT, frame
+from pushca import BINARY, Configured, Server, identity, wait_for
 
 SANITIZED = "/release/" not in BINARY
 ECHO = str(pathlib.Path(BINARY).with_name("ws-echo"))
@@ -589,6 +590,22 @@ def test_broken_records_end_the_connection_and_nothing_else(server, made, versio
                     raise AssertionError("an answer to a broken record")
                 raise ssl.SSLError("ended")
     assert server.get("/actuator/health").status == 200
+
+
+def test_a_full_server_answers_probes_and_turns_sockets_away(made):
+    """Unfinished messages use up the first step of the memory budget: REST stays open to TLS, too."""
+    sets = pem(made) + ("pushca.limits.memory-bytes=64MB", "pushca.limits.memory-connections-percent=15")
+    with Server(*sets, tls=trusting(made)) as server, contextlib.ExitStack() as open_ones:
+        holders = [open_ones.enter_context(upgraded(server, made, identity(f"held-{i}"))) for i in range(200)]
+        for sock in holders:
+            sock.sendall(frame(TEXT, b"h" * 60000, final=False))
+        wait_for(lambda: server.metrics()["pushca_memory_held_bytes"] > 0.2 * (64 << 20))
+        for probe in ("readiness", "liveness") * 3:
+            assert server.get(f"/actuator/health/{probe}").status == 200
+        assert server.post("/open-connection", {"client": identity()}).status == 429
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            secure(server, made, server.ws).close()
+        assert server.metrics()['pushca_refused_total{reason="memory"}'] >= 2
 
 
 # -- what it costs ---------------------------------------------------------------------------------------
