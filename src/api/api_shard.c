@@ -28,7 +28,8 @@ static void fill_limits(struct api *api, const struct hub *hub)
                                             .body_bytes = set->body_bytes,
                                             .head_ms = set->handshake_ms,
                                             .body_ms = set->handshake_ms,
-                                            .keep_alive_ms = set->handshake_ms};
+                                            .keep_alive_ms = set->handshake_ms,
+                                            .memory_bytes = memory};
     api->ws = (struct ws_settings){.limits = set->ws,
                                    .ping_interval_ms = set->ping_interval_ms,
                                    .pong_wait_ms = set->pong_wait_ms,

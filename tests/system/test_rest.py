@@ -722,14 +722,15 @@ def test_sigterm_ends_with_a_close_1001_and_status_0():
         asyncio.run(run(server))
 
 
-def test_unfinished_bodies_count_against_the_memory_budget():
+@pytest.mark.parametrize("port", ["rest", "ws"])
+def test_unfinished_bodies_count_against_the_memory_budget(port):
     """Many bodies on their way at once, none over its own limit: past the budget they end in 503, and all is well again."""
     head = b"POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
     with Server("pushca.limits.memory-bytes=64MB") as server:
         socks = []
         try:
             for i in range(100):
-                sock = socket.create_connection(server.rest, timeout=30)
+                sock = socket.create_connection(getattr(server, port), timeout=30)
                 socks.append(sock)
                 form = b"Content-Length: 1048576\r\n\r\n" if i % 2 else b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n"
                 try:
@@ -749,5 +750,6 @@ def test_unfinished_bodies_count_against_the_memory_budget():
             for sock in socks:
                 sock.close()
         server.wait_for_metric('pushca_connections{listener="rest"}', 1)
+        server.wait_for_metric('pushca_connections{listener="websocket"}', 0)
         body = {"filter": identity(), "message": "x"}
         assert server.post("/send-notification", body).status == 200
