@@ -95,6 +95,7 @@ static void end(struct http_conn *h)
 static void wait_for_handler(struct http_conn *h)
 {
     h->state = HTTP_ANSWER;
+    h->first = false;
     conn_arm(h->conn, 0);
     meter_add(METER_HTTP_REQUESTS, 1);
 }
@@ -199,7 +200,6 @@ static bool step_head(struct http_conn *h, struct pass *p)
         pause_until(h, now_ms(h) + PAUSE_MS);
         return false;
     }
-    h->first = false;
     if (!is_acceptable(h, &p->request))
         return false;
     p->head = bytes_of(h->rest.at, used);
@@ -347,7 +347,7 @@ static void settle_body(struct http_conn *h, const struct pass *p)
     conn_read(h->conn, true);
     if (!p->is_new_body)
         return;
-    if (!h->last) /* else http_end_by has set the deadline */
+    if (!h->last && !h->first) /* else http_end_by or http_open has set the deadline */
         conn_arm(h->conn, now_ms(h) + h->limits->body_ms);
     if (p->wants_continue) {
         static const struct bytes text = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
@@ -469,10 +469,10 @@ static const char *why_late(const struct http_conn *h)
 {
     if (h->last)
         return "the server is going down";
-    if (h->state == HTTP_BODY)
-        return "the body did not arrive within pushca.limits.body-arrival-ms";
     if (h->first)
         return "the handshake did not arrive within pushca.limits.handshake-ms";
+    if (h->state == HTTP_BODY)
+        return "the body did not arrive within pushca.limits.body-arrival-ms";
     return "the request head did not arrive within pushca.limits.head-arrival-ms";
 }
 

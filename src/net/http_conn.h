@@ -70,8 +70,8 @@ struct http_answer {
     struct bytes body;
 };
 
-/* Takes fd and starts reading. first_ms: deadline for the first whole head (0: keep_alive_ms and
-   head_ms rule). ERR_*: as conn_open; fd is then closed. */
+/* Takes fd and starts reading. first_ms: deadline for the whole first request, body included (0:
+   keep_alive_ms, head_ms and body_ms rule). ERR_*: as conn_open; fd is then closed. */
 MUST_USE enum err http_open(struct net *n, int fd, const struct http_limits *limits,
                             const struct http_handler *handler, int64_t first_ms,
                             struct http_conn **out);

@@ -13,6 +13,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 
 import pytest
 import websockets
@@ -528,6 +529,19 @@ def test_half_handshakes_end_in_time(made):
                 send_raw(port, part)  # returns when the server has closed
         assert server.metrics()['pushca_tls_handshakes_total{result="failed"}'] == 10
         assert server.get("/actuator/health").status == 200
+
+
+def test_a_handshake_has_one_deadline_for_tls_head_and_body(made):
+    sets = pem(made) + ("pushca.limits.handshake-ms=2000", "pushca.pusher.shards=1")
+    with Server(*sets, tls=trusting(made)) as server, socket.create_connection(server.ws, timeout=20) as plain:
+        begin = time.monotonic()
+        time.sleep(0.7)
+        with trusting(made).wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+            time.sleep(0.7)
+            sock.sendall(b"POST /x HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nhalf")
+            answer = rest_until_end(sock)
+        assert answer.startswith(b"HTTP/1.1 408 ") and b"pushca.limits.handshake-ms" in answer
+        assert 1.9 < time.monotonic() - begin < 3  # a body with a time of its own: 3.4
 
 
 def test_a_hello_in_single_bytes_is_understood(server, made):

@@ -159,6 +159,35 @@ static void the_first_head_may_have_a_deadline_of_its_own(void **state)
     buf_fini(&out);
 }
 
+static void the_first_deadline_is_that_of_the_body_too(void **state)
+{
+    struct buf out = {0};
+    struct site s;
+    int64_t due;
+
+    (void)state;
+    site_open(&s);
+    site_connect_first(&s, 0, 200);
+    due = conn_due(s.h->conn);
+    peer_write(&s.w, s.peer, BYTES("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"));
+    world_turns(&s.w, 4);
+    assert_int_equal(conn_due(s.h->conn), due);
+    assert_int_equal(peer_read_to_end(&s.w, s.peer, &out), PEER_EOF);
+    assert_true(bytes_starts(buf_bytes(&out), BYTES("HTTP/1.1 408 ")));
+    assert_int_equal(count_text(buf_bytes(&s.log), "pushca.limits.handshake-ms /a\n"), 1);
+    close(s.peer);
+    world_until(&s.w, s.closed == 1);
+    /* the second request has the usual ones */
+    site_connect_first(&s, 0, 10000);
+    due = conn_due(s.h->conn);
+    peer_write(&s.w, s.peer, BYTES("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"));
+    world_turns(&s.w, 4);
+    peer_write(&s.w, s.peer, BYTES("cdePUT /b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"));
+    world_until(&s.w, conn_due(s.h->conn) > due);
+    site_close(&s);
+    buf_fini(&out);
+}
+
 static void an_awaited_answer_has_no_deadline_and_survives_the_peers_end(void **state)
 {
     struct buf out = {0};
@@ -733,6 +762,7 @@ int main(void)
         cmocka_unit_test(a_late_head_is_answered_408_however_it_drips),
         cmocka_unit_test(a_late_body_is_answered_408_however_it_drips),
         cmocka_unit_test(the_first_head_may_have_a_deadline_of_its_own),
+        cmocka_unit_test(the_first_deadline_is_that_of_the_body_too),
         cmocka_unit_test(an_awaited_answer_has_no_deadline_and_survives_the_peers_end),
         cmocka_unit_test(requests_before_the_peers_end_are_all_answered),
         cmocka_unit_test(a_peer_that_vanishes_ends_the_wait),
