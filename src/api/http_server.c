@@ -17,7 +17,7 @@ void http_server_on_accept(struct listener *l, int fd)
 
     if (!gate_enter(&s->hub->http_conns)) {
         meter_add(METER_REFUSED_SOCKETS, 1);
-        turn_away(&s->net, fd, &api->turned_away);
+        turn_away(l, fd, &api->turned_away);
         return;
     }
     if (http_open(&s->net, fd, &api->rest_limits, &api->rest, 0, &h)) {

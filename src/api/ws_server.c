@@ -405,7 +405,7 @@ void ws_server_on_accept(struct listener *l, int fd)
     }
     if (!gate_enter(&s->hub->handshakes)) {
         meter_add(METER_REFUSED_HANDSHAKES, 1);
-        turn_away(&s->net, fd, &api->turned_away);
+        turn_away(l, fd, &api->turned_away);
         return;
     }
     if (http_open(&s->net, fd, &api->door_limits, &api->door, limit_ms, &h)) {

@@ -84,7 +84,7 @@ static void let_through(struct listener *l)
     sock_close(l->spare_fd);
     told = sock_accept(l->fd, &fd) == ERR_OK;
     if (told)
-        turn_away_now(l->net, fd);
+        turn_away_now(l, fd);
     l->spare_fd = open_spare();
     if (!told || l->spare_fd < 0)
         rest(l);

@@ -3,8 +3,8 @@
  *
  * Owner:   embedded in the api room's per-shard part.      Thread: the shard's.
  * Bound:   at most 16 accepts a turn. Out of descriptors: a spare one is given up for a moment to
- *          accept, answer 503 and close, so that the peer is told instead of hanging. When that one
- *          is lost to another thread, accepting rests for a moment.
+ *          accept and turn away (turn_away.h), so that the peer is told instead of hanging. When
+ *          that one is lost to another thread, accepting rests for a moment.
  */
 #pragma once
 #include <stdbool.h>

@@ -3,6 +3,8 @@
 #include <string.h>
 #include "base/meter.h"
 #include "flow/frame.h"
+#include "net/conn.h"
+#include "net/listen.h"
 #include "net/sock.h"
 
 static char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
@@ -36,17 +38,18 @@ static void on_closed(struct conn *c)
 static const struct conn_ops ops = {
     .on_bytes = ignore_bytes, .on_timer = ignore_timer, .on_closed = on_closed};
 
-void turn_away(struct net *n, int fd, uint32_t *lingering)
+void turn_away(const struct listener *l, int fd, uint32_t *lingering)
 {
     struct frame *f;
     struct conn *c;
 
-    meter_add(METER_HTTP_5XX, 1);
-    if (*lingering >= TURNED_AWAY_MAX) {
-        turn_away_now(n, fd);
+    if (!l->is_secure)
+        meter_add(METER_HTTP_5XX, 1);
+    if (l->is_secure || *lingering >= TURNED_AWAY_MAX) {
+        turn_away_now(l, fd);
         return;
     }
-    if (conn_open(n, fd, &ops, lingering, &c))
+    if (conn_open(l->net, fd, &ops, lingering, &c))
         return;
     (*lingering)++;
     f = frame_new(FRAME_ANSWER, ANSWER_BYTES);
@@ -56,14 +59,14 @@ void turn_away(struct net *n, int fd, uint32_t *lingering)
     conn_finish(c);
 }
 
-void turn_away_now(struct net *n, int fd)
+void turn_away_now(const struct listener *l, int fd)
 {
     struct iovec iov = {answer, ANSWER_BYTES};
     size_t done;
 
-    if (sock_write(fd, &iov, 1, &done) == ERR_OK) {
+    if (!l->is_secure && sock_write(fd, &iov, 1, &done) == ERR_OK) {
         sock_shut(fd);
-        (void)!sock_read(fd, n->read_buffer, NET_READ_BYTES, &done);
+        (void)!sock_read(fd, l->net->read_buffer, NET_READ_BYTES, &done);
     }
     sock_close(fd);
 }

@@ -1,6 +1,7 @@
 """TLS on both listeners: who is let in, what passes, what goes wrong, what it costs."""
 
 import asyncio
+import collections
 import contextlib
 import http.client
 import json
@@ -529,6 +530,28 @@ def test_half_handshakes_end_in_time(made):
                 send_raw(port, part)  # returns when the server has closed
         assert server.metrics()['pushca_tls_handshakes_total{result="failed"}'] == 10
         assert server.get("/actuator/health").status == 200
+
+
+def test_who_meets_a_full_port_hears_nothing_in_plain_words(made):
+    """Counted as on a plain port, but no HTTP: a client would take that for broken TLS."""
+    sets = pem(made) + ("pushca.limits.http-connections=1", "pushca.limits.handshakes=1", "pushca.pusher.shards=1")
+    with Server(*sets, tls=trusting(made)) as server:
+        for port, reason in ((server.rest, "sockets"), (server.ws, "handshakes")):
+            with secure(server, made, port):
+                assert send_raw(port, hello()) == b""
+                with pytest.raises((ssl.SSLError, ConnectionError)) as failure:
+                    secure(server, made, port).close()
+                assert "WRONG_VERSION" not in str(failure.value)
+            refused = f'pushca_refused_total{{reason="{reason}"}}'
+            wait_for(lambda r=refused: metrics_of(server)[r] == 2)
+        assert metrics_of(server)['pushca_http_answers_total{status="5xx"}'] == 0
+
+
+def metrics_of(server):
+    """Of one that may still be busy with the connection before."""
+    with contextlib.suppress(OSError):
+        return server.metrics()
+    return collections.defaultdict(int)
 
 
 def test_a_handshake_has_one_deadline_for_tls_head_and_body(made):
