@@ -574,6 +574,20 @@ static bool has_body(const struct http_answer *a)
     return a->status >= 200 && a->status != 204 && a->status != 304;
 }
 
+/* 426 comes with an Upgrade field, and who sends that must name it here (RFC 9110, section 7.8). */
+static void write_connection(const struct http_conn *h, int status, struct buf *head)
+{
+    bool is_426 = status == 426;
+    struct bytes options = is_426 ? BYTES("upgrade") : (struct bytes){NULL, 0};
+
+    if (h->last)
+        options = is_426 ? BYTES("close, upgrade") : BYTES("close");
+    else if (h->minor_zero)
+        options = is_426 ? BYTES("keep-alive, upgrade") : BYTES("keep-alive");
+    if (options.len)
+        http1_write_field(head, BYTES("Connection"), options);
+}
+
 static struct frame *answer_frame(struct http_conn *h, const struct http_answer *a)
 {
     struct bytes body = has_body(a) && !h->is_head ? a->body : (struct bytes){NULL, 0};
@@ -583,10 +597,7 @@ static struct frame *answer_frame(struct http_conn *h, const struct http_answer 
     head->len = 0;
     http1_write_status(head, a->status);
     http1_write_field(head, BYTES("Date"), date_now(&h->conn->net->scratch));
-    if (h->last)
-        http1_write_field(head, BYTES("Connection"), BYTES("close"));
-    else if (h->minor_zero)
-        http1_write_field(head, BYTES("Connection"), BYTES("keep-alive"));
+    write_connection(h, a->status, head);
     if (a->type)
         http1_write_field(head, BYTES("Content-Type"), bytes_text(a->type));
     buf_add(head, a->fields);

@@ -174,6 +174,7 @@ def test_handshake(echo, pushca, target, octets, status):
         if status == 426:
             assert answer.headers["sec-websocket-version"] == "13"
             assert "websocket" in answer.headers["upgrade"].lower()
+            assert "upgrade" in answer.headers["connection"].split(", "), "RFC 9110, 7.8"
         if status == 405:
             assert answer.headers["allow"] == "GET"
 
