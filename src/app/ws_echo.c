@@ -187,21 +187,23 @@ static bool is_given(const struct options *o, const char *key)
     return false;
 }
 
-/* Two defaults are not Pushca's, for the suites' sake: they compare all that comes with what they
-   want, so a ping nobody asked for would spoil a case, and their largest message has 16 MiB. */
+/* Some defaults are not Pushca's, for the suites' sake: they compare all that comes with what they
+   want, so a ping nobody asked for would spoil a case; they may ping as fast as they like; and
+   their largest message has 16 MiB. */
 static struct ws_settings ws_settings(const struct options *o, const struct settings *set)
 {
     struct ws_settings ws = {.limits = set->ws,
                              .ping_interval_ms = set->ping_interval_ms,
                              .pong_wait_ms = set->pong_wait_ms,
                              .memory_bytes = set->memory_bytes,
-                             .deflate = set->deflate,
-                             .nuisances = {set->nuisances[0], set->nuisances[1]}};
+                             .deflate = set->deflate};
 
     if (!is_given(o, "pushca.pusher.ping-interval-ms"))
         ws.ping_interval_ms = 0;
     if (!is_given(o, "pushca.limits.message-bytes"))
         ws.limits.message_bytes = LARGEST_CASE;
+    if (is_given(o, "pushca.limits.pings"))
+        ws.nuisances[WS_PINGS] = set->nuisances[WS_PINGS];
     return ws;
 }
 

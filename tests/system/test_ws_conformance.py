@@ -321,6 +321,26 @@ def test_pings_beside_a_message_that_arrives_slowly(echo):
         assert peer.receive() == (BINARY, payload)
 
 
+def test_many_pings_and_pongs_at_once(echo):
+    """As fast as they come: a suite does not know Pushca's limit on them."""
+    with echo.peer() as peer:
+        writer = threading.Thread(target=peer.send, args=((frame(PING, "p") + frame(PONG, "q")) * 10000 + frame(TEXT, "end"),))
+        writer.start()
+        for _ in range(10000):
+            assert peer.receive() == (PONG, b"p")
+        assert peer.receive() == (TEXT, b"end")
+        writer.join()
+
+
+def test_ws_echo_counts_pings_when_asked_to():
+    with Echo("pushca.limits.pings=10") as echo, echo.peer() as peer:
+        for _ in range(10):
+            peer.send(frame(PING, "p"))
+            assert peer.receive() == (PONG, b"p")
+        peer.send(frame(PING, "p") * 100)
+        peer.closes(1008)
+
+
 @pytest.mark.parametrize("kind", [TEXT, BINARY])
 @pytest.mark.parametrize("size", [0, 16, 64, 256, 1024, 4096])
 def test_many_messages_one_after_the_other(echo, kind, size):
