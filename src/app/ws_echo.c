@@ -188,8 +188,8 @@ static bool is_given(const struct options *o, const char *key)
 }
 
 /* Some defaults are not Pushca's, for the suites' sake: they compare all that comes with what they
-   want, so a ping nobody asked for would spoil a case; they may ping as fast as they like; and
-   their largest message has 16 MiB. */
+   want, so a ping nobody asked for would spoil a case; they may ping as fast as they like; their
+   largest message has 16 MiB; and where compression was agreed, short messages are to show it. */
 static struct ws_settings ws_settings(const struct options *o, const struct settings *set)
 {
     struct ws_settings ws = {.limits = set->ws,
@@ -202,6 +202,8 @@ static struct ws_settings ws_settings(const struct options *o, const struct sett
         ws.ping_interval_ms = 0;
     if (!is_given(o, "pushca.limits.message-bytes"))
         ws.limits.message_bytes = LARGEST_CASE;
+    if (!is_given(o, "pushca.pusher.deflate.min-bytes"))
+        ws.deflate.min_bytes = 1;
     if (is_given(o, "pushca.limits.pings"))
         ws.nuisances[WS_PINGS] = set->nuisances[WS_PINGS];
     return ws;

@@ -103,7 +103,11 @@ enum err ws_push(struct ws_conn *w, struct frame *f)
 
 void ws_push_asked(struct ws_conn *w, struct frame *f)
 {
-    if (ws_is_open(w))
+    if (!ws_is_open(w))
+        return;
+    if (w->reader.inflater)
+        ws_deflate_push_asked(w, f);
+    else
         conn_push_asked(w->conn, f);
 }
 

@@ -123,25 +123,47 @@ static struct frame *own_of(struct ws_conn *w, struct ws_deflate *d, const struc
     return NULL;
 }
 
-enum err ws_deflate_push(struct ws_conn *w, struct frame *f)
+/* What leaves in place of f. A kept context has taken it then: it must be pushed next. *own: a
+   count of it where it is for this socket alone, else null. */
+static struct frame *instead_of(struct ws_conn *w, struct frame *f, struct frame **own)
 {
     struct ws_deflate *d = ws_deflate_of(w);
-    struct frame *own = NULL, *instead = f;
     struct bytes text;
-    enum err e;
 
+    *own = NULL;
     if (!ws_holds_message(bytes_of(f->at, f->len), &text) ||
         text.len < w->ops->settings->deflate.min_bytes)
-        return conn_push(w->conn, f);
+        return f;
     if (d->terms.server_forgets)
-        instead = twin_of(w, f, text, d->terms.server_bits);
-    else if ((own = own_of(w, d, f, text)))
-        instead = own;
-    e = conn_push(w->conn, instead);
-    frame_unref(own);
-    if (!e)
+        return twin_of(w, f, text, d->terms.server_bits);
+    *own = own_of(w, d, f, text);
+    return *own ? *own : f;
+}
+
+static void count_saved(const struct frame *f, const struct frame *instead)
+{
+    if (instead != f)
         meter_add(METER_DEFLATE_SAVED, (int64_t)f->len - (int64_t)instead->len);
+}
+
+enum err ws_deflate_push(struct ws_conn *w, struct frame *f)
+{
+    struct frame *own, *instead = instead_of(w, f, &own);
+    enum err e = conn_push(w->conn, instead);
+
+    if (!e)
+        count_saved(f, instead);
+    frame_unref(own);
     return e;
+}
+
+void ws_deflate_push_asked(struct ws_conn *w, struct frame *f)
+{
+    struct frame *own, *instead = instead_of(w, f, &own);
+
+    conn_push_asked(w->conn, instead);
+    count_saved(f, instead);
+    frame_unref(own);
 }
 
 void ws_deflate_forget(struct scratch *s)

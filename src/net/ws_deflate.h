@@ -26,5 +26,8 @@ void ws_deflate_free(struct ws_deflate *d);                /* null is fine */
 /* conn_push of f, or of what it becomes. Never inlined: a plain socket does not pay for it. */
 MUST_USE enum err ws_deflate_push(struct ws_conn *w, struct frame *f) __attribute__((noinline));
 
+/* conn_push_asked of the same; w is open. */
+void ws_deflate_push_asked(struct ws_conn *w, struct frame *f) __attribute__((noinline));
+
 /* Frees what all sockets of a net compress with: at its end, or because the settings are new. */
 void ws_deflate_forget(struct scratch *s);

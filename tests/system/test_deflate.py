@@ -5,8 +5,10 @@ import base64
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
+import threading
 import time
 import zlib
 
@@ -149,11 +151,12 @@ def test_fragments_are_put_together(kind, piece, request):
 class Peer:
     """A raw WebSocket that agreed on compression with an echo server."""
 
-    def __init__(self, echo):
+    def __init__(self, echo, offer=""):
         self.sock = socket.create_connection(("127.0.0.1", echo.port), timeout=20)
         self.sock.sendall(
             b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Sec-WebSocket-Extensions: permessage-deflate" + offer.encode() + b"\r\n\r\n"
         )
         self.file = self.sock.makefile("rb")
         self.head = b""
@@ -175,6 +178,12 @@ class Peer:
         if length > 125:
             length = int.from_bytes(self.file.read(2 if length == 126 else 8), "big")
         return head[0], self.file.read(length)
+
+    def agreed(self):
+        """The parameters of the answer; those without a value have None."""
+        line = re.search(r"Sec-WebSocket-Extensions: permessage-deflate(.*)", self.head.decode())[1]
+        pairs = (one.strip().partition("=") for one in line.split(";")[1:])
+        return {name: int(value) if value else None for name, _, value in pairs}
 
     def outcome(self):
         """A message inflated, or the code it was closed with."""
@@ -222,6 +231,95 @@ def test_a_ping_between_compressed_fragments_is_answered_at_once(forgetful_echo)
         assert peer.receive() == (128 | PONG, b"?")
         peer.sock.sendall(frame(0, HELLO[3:]))
         assert peer.outcome() == b"Hello"
+
+
+# ---- echoes ------------------------------------------------------------------------------------------
+
+
+class Compressor:
+    """What one side sends, as it was agreed."""
+
+    def __init__(self, bits, forgets):
+        self.bits, self.forgets = bits, forgets
+        self.worker = zlib.compressobj(9, zlib.DEFLATED, -bits)
+
+    def add(self, data):
+        if self.forgets:
+            self.worker = zlib.compressobj(9, zlib.DEFLATED, -self.bits)
+        return (self.worker.compress(data) + self.worker.flush(zlib.Z_SYNC_FLUSH))[: -len(TAIL)]
+
+
+class Decompressor:
+    """What the other one sent, in no larger window than was agreed."""
+
+    def __init__(self, bits, forgets):
+        self.bits, self.forgets = bits, forgets
+        self.worker = zlib.decompressobj(-bits)
+
+    def add(self, data):
+        if self.forgets:
+            self.worker = zlib.decompressobj(-self.bits)
+        return self.worker.decompress(data + TAIL)
+
+
+PARAMETERS = (
+    "", "; server_no_context_takeover", "; client_no_context_takeover",
+    "; server_no_context_takeover; client_no_context_takeover",
+    *(f"; server_max_window_bits={bits}" for bits in range(9, 16)),
+    *(f"; client_max_window_bits={bits}" for bits in range(8, 16)),
+    "; server_max_window_bits=9; client_max_window_bits=9; server_no_context_takeover",
+)
+
+
+@pytest.mark.parametrize("offer", PARAMETERS, ids=lambda offer: offer[2:] or "plain")
+@pytest.mark.parametrize("kind", ["forgetful", "keeping"])
+def test_echoes_come_compressed_as_agreed(kind, offer, request):
+    """One after the other with pings between them: nothing overtakes, contexts are those of the order of sending."""
+    noise = os.urandom(3000).hex()
+    texts = [*(json_of(size, 1) for size in (300, 5000, 40000, 5000)), "b", noise + noise, "", noise, json_of(5000, 2)]
+    with Peer(request.getfixturevalue(f"{kind}_echo"), offer) as peer:
+        terms = peer.agreed()
+        ours = Compressor(max(9, terms.get("client_max_window_bits") or 15), "client_no_context_takeover" in terms)
+        theirs = Decompressor(terms.get("server_max_window_bits", 15), "server_no_context_takeover" in terms)
+        assert theirs.forgets == (kind == "forgetful" or "server_no" in offer)
+        assert ours.forgets == (kind == "forgetful" or "client_no" in offer)
+        for number, text in enumerate(texts):
+            peer.sock.sendall(frame(TEXT, ours.add(text.encode()), reserved=RSV1) + frame(PING, f"{number}"))
+        lengths = []
+        for number, text in enumerate(texts):
+            first, payload = peer.receive()
+            if len(text) > 255:
+                assert first == 128 | RSV1 << 4 | TEXT and len(payload) < len(text.encode()) * 0.6
+            got = theirs.add(payload) if first & RSV1 << 4 else payload
+            assert got.decode() == text
+            assert peer.receive() == (128 | PONG, b"%d" % number)
+            lengths.append(len(payload))
+        if theirs.bits > 12:  # the noise fits: it is short when it was said before
+            assert (lengths[7] < lengths[5] / 4) == (not theirs.forgets)
+
+
+def test_what_does_not_get_smaller_comes_back_as_it_is(forgetful_echo, keeping_echo):
+    noise = os.urandom(5000)
+    for echo, first in ((forgetful_echo, 128 | BINARY_FRAME), (keeping_echo, 128 | RSV1 << 4 | BINARY_FRAME)):
+        with Peer(echo) as peer:
+            peer.sock.sendall(frame(BINARY_FRAME, noise))
+            assert peer.receive()[0] == first  # a context that is kept takes all
+
+
+@pytest.mark.parametrize("kind", ["forgetful", "keeping"])
+def test_echoes_wait_for_a_peer_that_does_not_read(kind, request):
+    """The server stops reading, so the sender stops; when it reads, all of it comes back in order."""
+    texts = [os.urandom(30000).hex() for _ in range(500)]
+    with Peer(request.getfixturevalue(f"{kind}_echo")) as peer:
+        theirs = Decompressor(15, kind == "forgetful")
+        done = threading.Event()
+        writer = threading.Thread(target=lambda: [peer.sock.sendall(frame(TEXT, one)) for one in texts] and done.set())
+        writer.start()
+        assert not done.wait(0.5), "the server takes whatever comes"
+        for text in texts:
+            first, payload = peer.receive()
+            assert first == 128 | RSV1 << 4 | TEXT and theirs.add(payload).decode() == text
+        writer.join()
 
 
 # ---- what is agreed with the server ------------------------------------------------------------------

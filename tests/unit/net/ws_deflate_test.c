@@ -207,6 +207,38 @@ static void a_context_that_is_kept_makes_repeats_shorter(void **state)
     site_close(&s);
 }
 
+/* In one context with what is pushed, and counted as saved. */
+static void what_was_asked_for_is_compressed_too(void **state)
+{
+    struct frame *f = message(1000);
+    int keeps;
+
+    (void)state;
+    for (keeps = 0; keeps < 2; keeps++) {
+        int64_t saved = meter_sum(METER_DEFLATE_SAVED);
+        struct inflater i;
+        struct site s;
+        struct end *e;
+        size_t first;
+
+        site_open(&s);
+        e = site_connect(&s, terms(12, !keeps));
+        inflater_init(&i, 12, !keeps, 0);
+        assert_int_equal(ws_push(&e->ws, f), ERR_OK);
+        first = conn_waiting(e->ws.conn);
+        assert_heard(&s, e, f, &i);
+        ws_push_asked(&e->ws, f);
+        assert_true(keeps ? conn_waiting(e->ws.conn) < first / 4
+                          : conn_waiting(e->ws.conn) == first);
+        saved += 2 * (int64_t)f->len - (int64_t)(first + conn_waiting(e->ws.conn));
+        assert_int_equal(meter_sum(METER_DEFLATE_SAVED), saved);
+        assert_heard(&s, e, f, &i);
+        inflater_fini(&i);
+        site_close(&s);
+    }
+    frame_unref(f);
+}
+
 static void assert_left_alone(struct site *s, struct end *e, struct frame *f)
 {
     assert_int_equal(ws_push(&e->ws, f), ERR_OK);
@@ -381,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_message_is_compressed_once_for_all),
         cmocka_unit_test(each_size_of_window_has_its_own),
         cmocka_unit_test(a_context_that_is_kept_makes_repeats_shorter),
+        cmocka_unit_test(what_was_asked_for_is_compressed_too),
         cmocka_unit_test(what_is_not_worth_it_is_left_alone),
         cmocka_unit_test(without_memory_messages_leave_as_they_are),
         cmocka_unit_test(what_peers_compress_is_heard),
