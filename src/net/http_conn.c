@@ -2,9 +2,7 @@
 
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/meter.h"
 #include "flow/frame.h"
@@ -547,28 +545,6 @@ enum err http_open(struct net *n, int fd, const struct http_limits *limits,
     return ERR_OK;
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7), made once a second. */
-static struct bytes date_now(struct scratch *s)
-{
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t second = (time_t)(clock_wall_ms() / 1000);
-    struct buf text = {0};
-    struct tm t;
-
-    if (second != s->date_s && gmtime_r(&second, &t)) {
-        buf_printf(&text, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[t.tm_wday], t.tm_mday,
-                   months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
-        if (text.len < sizeof(s->date))
-            memcpy(s->date, text.at, text.len);
-        s->date[sizeof(s->date) - 1] = '\0';
-        s->date_s = second;
-        buf_fini(&text);
-    }
-    return bytes_text(s->date);
-}
-
 static bool has_body(const struct http_answer *a)
 {
     return a->status >= 200 && a->status != 204 && a->status != 304;
@@ -596,7 +572,7 @@ static struct frame *answer_frame(struct http_conn *h, const struct http_answer 
 
     head->len = 0;
     http1_write_status(head, a->status);
-    http1_write_field(head, BYTES("Date"), date_now(&h->conn->net->scratch));
+    http1_write_field(head, BYTES("Date"), scratch_date(&h->conn->net->scratch));
     write_connection(h, a->status, head);
     if (a->type)
         http1_write_field(head, BYTES("Content-Type"), bytes_text(a->type));

@@ -2,10 +2,12 @@
  * scratch - what protocols need while they answer and not between: one for all conns of a net.
  *
  * Owner:   the net; http_conn, ws_conn and ws_deflate write it.      Thread: the net's.
+ * Standard: RFC 9110, section 5.6.7 (date).
  */
 #pragma once
 #include <stdint.h>
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "wire/deflate.h"
 
 struct deflater;
@@ -20,3 +22,6 @@ struct scratch {
     /* for messages without a context, by the bits of the window; null until needed */
     struct deflater *deflaters[DEFLATE_BITS_MAX + 1];
 };
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT": now; made once a second. Borrowed until the next call. */
+struct bytes scratch_date(struct scratch *s);
