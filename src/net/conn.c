@@ -1,12 +1,12 @@
 #include "net/conn.h"
 
-#include <string.h>
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/meter.h"
 #include "flow/frame.h"
 #include "net/conn_tls.h"
+#include "net/plain_answer.h"
 #include "net/sock.h"
 #include "net/tls.h"
 #include "net/ws_deflate.h"
@@ -585,19 +585,11 @@ bool net_write(struct net *n)
 
 /* ---- TLS ---- */
 
-static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
-                                   "Content-Type: text/plain\r\n"
-                                   "Connection: close\r\n"
-                                   "Content-Length: 46\r\n"
-                                   "\r\n"
-                                   "this port speaks TLS: ask it by https or wss\r\n";
-
 /* The peer began without TLS, and is told in its own language. */
 static void answer_plain(struct conn *c)
 {
-    struct frame *f = frame_new(FRAME_ANSWER, sizeof(plain_answer) - 1);
+    struct frame *f = plain_answer(&c->net->scratch);
 
-    memcpy(f->at, plain_answer, f->len);
     tls_free(c->tls);
     c->tls = NULL;
     watch(c, false, false, false);

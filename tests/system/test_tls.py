@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import contextlib
+import email.utils
 import http.client
 import json
 import os
@@ -21,7 +22,7 @@ import websockets
 
 from certificates import Certificates, openssl
 from frames import TEXT, frame
-from pushca import BINARY, Configured, Server, identity, wait_for
+from pushca import BINARY, Configured, Server, identity, parse_answer, wait_for
 
 SANITIZED = "/release/" not in BINARY
 ECHO = str(pathlib.Path(BINARY).with_name("ws-echo"))
@@ -514,7 +515,9 @@ def send_raw(port, data):
 def test_who_speaks_no_tls_is_told_or_cut(server, port):
     port = getattr(server, port)
     answer = send_raw(port, b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 400 ") and b"speaks TLS" in answer
+    told, rest = parse_answer(answer)
+    assert told.status == 400 and b"speaks TLS" in told.body and rest == b""
+    assert email.utils.parsedate_to_datetime(told.headers["date"])
     for data in (b"garbage instead of a hello\r\n" * 100, b"\x16\x03\x01\xff\xff" + b"\x01" * 65535, b"\0" * 5,
                  b"\x16\x03\x01\x00\x04\x01\xff\xff\xff", hello() + b"and then plain words" * 50):
         answer = send_raw(port, data)
