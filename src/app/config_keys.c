@@ -281,7 +281,7 @@ const struct config_key config_keys[] = {
     {"pushca.limits.linger-ms", NULL, CONFIG_MS, 0, DAY_MS, "2000",
      "How long the peer may take to finish after our last byte.", AT(net.linger_ms), NULL, false},
     {"pushca.limits.close-wait-ms", NULL, CONFIG_MS, 0, DAY_MS, "1000",
-     "How long the peer's Close may take after ours; when draining, also the rest of a request.",
+     "How long may take: a Close after ours, a flush after a stall, a request's rest in a drain.",
      AT(net.close_wait_ms), NULL, false},
     {"pushca.limits.inbox-bytes", NULL, CONFIG_SIZE, KIB, GIB, "8MB",
      "Waiting for one shard; over it the others stop reading what would add to it.",

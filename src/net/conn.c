@@ -362,6 +362,8 @@ static void linger(struct conn *c)
 
 void conn_finish(struct conn *c)
 {
+    int64_t now = c->net->loop->now_ms;
+
     if (c->state != CONN_OPEN)
         return;
     c->state = CONN_FLUSHING;
@@ -369,7 +371,7 @@ void conn_finish(struct conn *c)
     if (c->out.len == 0)
         linger(c);
     else
-        arm(c, c->net->loop->now_ms + c->net->limits->stall_ms);
+        arm(c, net_flush_end(c->net->limits, now, c->out_on ? c->last_progress_ms : now));
 }
 
 static void free_slot(struct conn *c)
@@ -776,11 +778,11 @@ static void on_due(struct timer *t)
         return;
     }
     if (c->out_on && now - c->last_progress_ms >= c->net->limits->stall_ms) {
-        c->last_progress_ms = now;
         if (c->ops->on_stalled)
             c->ops->on_stalled(c);
         else
             conn_close(c, CONN_END_STALLED);
+        c->last_progress_ms = now; /* if it is kept: told again after as much time */
     } else if (c->due_ms && now >= c->due_ms) {
         c->due_ms = 0;
         c->ops->on_timer(c);

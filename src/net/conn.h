@@ -41,7 +41,8 @@ struct conn_ops {
     void (*on_bytes)(struct conn *c, char *at, size_t len);
     /* The deadline given to conn_arm has come. */
     void (*on_timer)(struct conn *c);
-    /* No write progress for stall_ms: close it your way; the default is conn_close. */
+    /* No write progress for stall_ms: close it your way; the default is conn_close. What it then
+       flushes has close_wait_ms to make some. */
     void (*on_stalled)(struct conn *c);
     /* Last call; the conn is freed afterwards. */
     void (*on_closed)(struct conn *c);

@@ -77,6 +77,49 @@ static void a_peer_that_stalls_while_closing_is_dropped(void **state)
     site_close(&s);
 }
 
+/* Its time is over: what was begun, and the Close, have only a moment more. */
+static void a_stalled_peer_has_a_moment_for_its_close(void **state)
+{
+    int64_t counted = meter_sum(METER_CLOSED_STALLED), told_ms;
+    struct site s;
+
+    (void)state;
+    site_open(&s, BIG);
+    s.w.limits.stall_ms = 5000;
+    s.w.limits.close_wait_ms = 50;
+    push_big(&s);
+    world_turns(&s.w, 2);
+    s.ws.conn->last_progress_ms -= 5000;
+    conn_arm(s.ws.conn, s.w.loop.now_ms + 1); /* or the timer would still be that of before */
+    world_until(&s.w, meter_sum(METER_CLOSED_STALLED) == counted + 1);
+    told_ms = s.w.loop.now_ms;
+    assert_false(ws_is_open(&s.ws));
+    assert_true(s.ws.conn->due_ms <= told_ms + 50);
+    world_until(&s.w, s.closed == 1);
+    assert_true(s.w.loop.now_ms < told_ms + 5000);
+    site_close(&s);
+}
+
+/* Slow first, and then stalled: it is one and the same time. */
+static void a_flush_goes_on_from_the_last_progress(void **state)
+{
+    struct site s;
+    int64_t last_ms;
+
+    (void)state;
+    site_open(&s, BIG);
+    s.w.limits.stall_ms = 5000;
+    s.w.limits.close_wait_ms = 50;
+    push_big(&s);
+    world_turns(&s.w, 2);
+    last_ms = s.ws.conn->last_progress_ms -= 3000;
+    push_big(&s);
+    ws_close(&s.ws, WS_CLOSE_GOING_AWAY, (struct bytes){NULL, 0}, false);
+    conn_finish(s.ws.conn);
+    assert_int_equal(s.ws.conn->due_ms, last_ms + 5000);
+    site_close(&s);
+}
+
 /* A pong behind what the peer has not taken yet cannot be told from none. */
 static void a_peer_that_falls_behind_need_not_answer_the_ping(void **state)
 {
@@ -143,6 +186,8 @@ int main(void)
         cmocka_unit_test(a_long_message_over_the_memory_budget_ends_in_1013),
         cmocka_unit_test(a_long_message_behind_our_close_is_not_told_of_memory),
         cmocka_unit_test(a_peer_that_stalls_while_closing_is_dropped),
+        cmocka_unit_test(a_stalled_peer_has_a_moment_for_its_close),
+        cmocka_unit_test(a_flush_goes_on_from_the_last_progress),
         cmocka_unit_test(a_peer_that_falls_behind_need_not_answer_the_ping),
         cmocka_unit_test(a_conn_is_taken_over),
     };
