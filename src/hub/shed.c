@@ -77,6 +77,20 @@ static int64_t excess(const struct hub *h)
     return mem_held() - (most - most / FREE_PART);
 }
 
+/* Rounds are a millisecond apart: a line tells of all since the one before. */
+static void tell_log(struct shard *s, uint32_t closed)
+{
+    struct shed *d = &s->shed;
+    int64_t held_back;
+
+    d->closed += closed;
+    if (!log_may(&d->told, shard_now(s), &held_back))
+        return;
+    log_warn("memory budget used up", LOG_NUM("shard", s->number), LOG_NUM("closed", d->closed),
+             LOG_NUM("held", mem_held()));
+    d->closed = 0;
+}
+
 static void on_due(struct timer *t)
 {
     struct shed *d = container_of(t, struct shed, timer);
@@ -99,8 +113,7 @@ static void on_due(struct timer *t)
     for (; over > 0 && (freed = (int64_t)heavy_close(&d->heavy, &s->net)) > 0; over -= freed)
         closed++;
     if (closed > 0)
-        log_warn("memory budget used up", LOG_NUM("shard", s->number), LOG_NUM("closed", closed),
-                 LOG_NUM("held", mem_held()));
+        tell_log(s, closed);
     heavy_init(&d->heavy);
     again(s, closed > 0 ? BURIED_MS : REST_MS);
 }

@@ -12,6 +12,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/log.h"
 #include "flow/wheel.h"
 #include "net/heavy.h"
 
@@ -22,6 +23,8 @@ struct shed {
     struct timer timer; /* runs while shedding */
     struct heavy heavy;
     int64_t looked_ms;
+    struct log_limit told;
+    uint32_t closed; /* of whom no line has told yet */
     bool on;
 };
 
