@@ -87,7 +87,8 @@ void supervisor_say_reloading(const struct supervisor *v)
 {
     char text[96];
 
-    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "000\n", clock_mono_ms());
+    /* to the microsecond: systemd ignores one that is older than its own signal */
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\n", clock_mono_us());
     supervisor_say(v, text);
 }
 

@@ -352,6 +352,10 @@ class Supervisor:
                 return heard
 
 
+def monotonic_us():
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
 @pytest.mark.parametrize("kind", ["path", "abstract"])
 def test_the_supervisor_is_told(tmp_path, kind):
     path = str(tmp_path / "notify")
@@ -363,10 +367,11 @@ def test_the_supervisor_is_told(tmp_path, kind):
         assert server.get("/actuator/health/readiness").status == 200
         for _ in range(5):
             assert supervisor.hear() == {"WATCHDOG": "1"}
+        asked = monotonic_us()  # systemd ignores a word of the reload that is older
         server.process.send_signal(signal.SIGHUP)
         heard = supervisor.hear_until("READY")
         reloading = next(one for one in heard if "RELOADING" in one)
-        assert int(reloading["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        assert asked <= int(reloading["MONOTONIC_USEC"]) <= monotonic_us()
         server.process.send_signal(signal.SIGTERM)
         stopping = supervisor.hear_until("STOPPING")[-1]
         assert int(stopping["EXTEND_TIMEOUT_USEC"]) >= 5000000

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include "app/wire.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "unit/app/load.h"
 
@@ -52,6 +53,27 @@ static const char *heard(const struct stage *t)
     return text;
 }
 
+/* systemd takes no word of a reload that is older than its signal, be it by a microsecond. */
+static void reloading_is_said_to_the_microsecond(void **state)
+{
+    static const char begin[] = "RELOADING=1\nMONOTONIC_USEC=";
+    struct stage t;
+
+    (void)state;
+    open_stage(&t, "0");
+    for (int i = 0; i < 20; i++) {
+        int64_t before = clock_mono_us(), said;
+        const char *text;
+
+        supervisor_say_reloading(&t.v);
+        text = heard(&t);
+        assert_int_equal(strncmp(text, begin, sizeof(begin) - 1), 0);
+        said = strtoll(text + sizeof(begin) - 1, NULL, 10);
+        assert_in_range(said, before, clock_mono_us());
+    }
+    close_stage(&t);
+}
+
 static void it_is_told_what_happens(void **state)
 {
     struct stage t;
@@ -60,8 +82,6 @@ static void it_is_told_what_happens(void **state)
     open_stage(&t, "0");
     supervisor_say_ready(&t.v);
     assert_string_equal(heard(&t), "READY=1\nSTATUS=serving\n");
-    supervisor_say_reloading(&t.v);
-    assert_int_equal(strncmp(heard(&t), "RELOADING=1\nMONOTONIC_USEC=", 27), 0);
     supervisor_say_stopping(&t.v, 2000);
     assert_string_equal(heard(&t), "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=7000000\n");
     assert_int_equal(supervisor_beat(&t.v, &t.hub, 0), -1);
@@ -131,6 +151,7 @@ static void nobody_to_tell_is_fine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reloading_is_said_to_the_microsecond),
         cmocka_unit_test(it_is_told_what_happens),
         cmocka_unit_test(the_watchdog_is_fed_while_every_shard_turns),
         cmocka_unit_test(nobody_to_tell_is_fine),
