@@ -188,40 +188,57 @@ static void read_identity(char *where, struct identity *who)
     }
 }
 
-void peer_connect(const char *name, char *where)
+static struct bytes issue_token(char *where, struct buf *token)
 {
     struct identity who;
-    struct buf token = {0};
-    struct tokens *tokens;
+    struct tokens *tokens = tokens_new(&sim.hub.settings->key);
     struct rand r;
+
+    read_identity(where, &who);
+    rand_init(&r);
+    if (token_issue(tokens, &who, clock_wall_ms() / 1000, 1800, &r, token))
+        sim_fail("no token");
+    tokens_free(tokens);
+    return buf_bytes(token);
+}
+
+void peer_knock(const char *name, char *where)
+{
+    struct buf buf = {0};
     char *at = strstr(where, " @");
+    struct bytes token;
     struct peer *p;
-    struct bytes head;
     uint32_t door;
 
     sim_settle();
     door = at ? (uint32_t)strtoul(at + 2, NULL, 10) : knock++;
     if (at)
         *at = 0;
-    read_identity(where, &who);
-    rand_init(&r);
-    tokens = tokens_new(&sim.hub.settings->key);
-    if (token_issue(tokens, &who, clock_wall_ms() / 1000, 1800, &r, &token))
-        sim_fail("no token");
-    tokens_free(tokens);
+    token = issue_token(where, &buf);
     p = add(name, fake_connect(sim.ws_fd[door % sim.hub.count]));
+    p->http = true;
     buf_printf(&fake_socket(p->fd)->to_server,
                "GET /%.*s HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
                (int)token.len, token.at);
-    buf_fini(&token);
+    buf_fini(&buf);
     sim_settle();
-    head = unseen(p);
-    if (!bytes_starts(head, BYTES("HTTP/1.1 101 ")))
-        sim_fail("%s was not let in: %.*s", name, (int)(head.len < 300 ? head.len : 300), head.at);
-    p->at += (size_t)((const char *)memmem(head.at, head.len, "\r\n\r\n", 4) + 4 - head.at);
-    p->attended = p->at;
-    p->upgraded = true;
+}
+
+void peer_connect(const char *name, char *where)
+{
+    peer_knock(name, where);
+    peer_say_raw(name, "\\r\\n");
+    peer_expect(name, "101");
+}
+
+void peer_call(const char *name, char *door)
+{
+    const int *doors = strcmp(door, "ws") == 0 ? sim.ws_fd : sim.rest_fd;
+
+    sim_settle();
+    add(name, fake_connect(doors[knock++ % sim.hub.count]))->http = true;
+    sim_settle();
 }
 
 void peer_post(const char *name, char *path_and_body)
@@ -338,16 +355,68 @@ void peer_say(const char *name, const char *text)
     sim_settle();
 }
 
+void peer_say_raw(const char *name, const char *text)
+{
+    struct buf *out;
+
+    sim_settle();
+    out = &fake_socket(get(name)->fd)->to_server;
+    for (; *text; text++) {
+        bool is_end = *text == '\\' && (text[1] == 'r' || text[1] == 'n');
+
+        buf_add_char(out, !is_end ? *text : *++text == 'r' ? '\r' : '\n');
+    }
+    fake_stir();
+    sim_settle();
+}
+
+void peer_pong(const char *name)
+{
+    sim_settle();
+    send_frame(get(name), WS_PONG, (struct bytes){NULL, 0});
+    sim_settle();
+}
+
+/* The next ping behind what the script has looked at; texts before it stay unseen. */
+static bool has_ping(const struct peer *p, size_t *at)
+{
+    struct bytes payload;
+    int opcode = WS_TEXT;
+
+    while (opcode != WS_PING && take_frame(p, at, &opcode, &payload)) {
+    }
+    return opcode == WS_PING;
+}
+
+void peer_await_ping(const char *name, int64_t most_ms)
+{
+    struct peer *p = get(name);
+    size_t at;
+    int64_t waited = 0;
+
+    sim_settle();
+    at = p->attended;
+    while (!has_ping(p, &at)) {
+        if (waited >= most_ms)
+            sim_fail("%s got no ping in %lld ms", name, (long long)most_ms);
+        sim_advance(SIM_STEP_MS);
+        waited += SIM_STEP_MS;
+    }
+}
+
 static void expect_status(struct peer *p, const char *status)
 {
     struct bytes in = unseen(p);
-    const char *end = memmem(in.at, in.len, "\r\n\r\n", 4);
-    const char *length = end ? strcasestr(in.at, "content-length: ") : NULL;
+    const char *end = in.len ? memmem(in.at, in.len, "\r\n\r\n", 4) : NULL;
+    const char *length = end ? memmem(in.at, (size_t)(end - in.at), "Content-Length: ", 16) : NULL;
 
     if (!end || in.len < 12 || strncmp(in.at + 9, status, 3) != 0)
-        sim_fail("%s got %.*s, expected status %s", p->name, (int)(in.len < 200 ? in.len : 200),
+        sim_fail("%s got %.*s, expected status %s", p->name, (int)(in.len < 300 ? in.len : 300),
                  in.len ? in.at : "", status);
     p->at += (size_t)(end + 4 - in.at) + (length ? (size_t)strtoul(length + 16, NULL, 10) : 0);
+    p->upgraded = strcmp(status, "101") == 0;
+    p->http = !p->upgraded;
+    p->attended = p->at;
 }
 
 void peer_expect(const char *name, const char *text)
@@ -382,7 +451,7 @@ void peer_expect_close(const char *name, int code)
     struct peer *p = get(name);
 
     sim_settle();
-    if (p->close_code != code && !(code == 0 && fake_socket(p->fd)->server_closed))
+    if (p->close_code != code || (code == 0 && !fake_socket(p->fd)->server_closed))
         sim_fail("%s was closed with %d, expected %d", name, p->close_code, code);
 }
 
@@ -393,6 +462,13 @@ void peer_expect_open(const char *name)
     sim_settle();
     if (p->close_code || fake_socket(p->fd)->server_closed)
         sim_fail("%s was closed with %d, expected it open", name, p->close_code);
+}
+
+void peer_expect_end(const char *name)
+{
+    sim_settle();
+    if (!fake_socket(get(name)->fd)->server_closed)
+        sim_fail("the connection of %s has not ended", name);
 }
 
 void peer_expect_bytes(const char *name, int at_least)

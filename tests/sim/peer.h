@@ -11,19 +11,35 @@
 /* where: "workspace/account/device/application", and optionally a shard to knock at: " @1". */
 void peer_connect(const char *name, char *where);
 
+/* The same but for the empty line behind its handshake. */
+void peer_knock(const char *name, char *where);
+
+/* A connection that says nothing: to the WebSocket port ("ws"), else to that of REST. */
+void peer_call(const char *name, char *door);
+
 /* An HTTP POST on a connection of its own: "/path body". */
 void peer_post(const char *name, char *path_and_body);
 
 /* WebSocket: a text message; "$x" stands for what an earlier expectation bound. */
 void peer_say(const char *name, const char *text);
 
+/* Bytes as they are, with \r and \n for these two. */
+void peer_say_raw(const char *name, const char *text);
+
+/* WebSocket: a pong; and time that passes, at most so much, until the next ping is here. */
+void peer_pong(const char *name);
+void peer_await_ping(const char *name, int64_t most_ms);
+
 /* The next message (WebSocket) or status (HTTP) is this; "$x" binds or must be equal. */
 void peer_expect(const char *name, const char *text);
 void peer_expect_nothing(const char *name);
-void peer_expect_close(const char *name, int code);
+void peer_expect_close(const char *name, int code); /* 0: without a Close */
 
 /* Neither a Close nor the end has come. */
 void peer_expect_open(const char *name);
+
+/* The server has closed its side: after a Close or an answer it may take a moment. */
+void peer_expect_end(const char *name);
 
 /* At least that many bytes lie unread at the peer. */
 void peer_expect_bytes(const char *name, int at_least);

@@ -58,7 +58,7 @@ void sim_advance(int64_t ms)
 {
     sim_settle();
     while (ms > 0) {
-        int64_t step = ms < 10 ? ms : 10;
+        int64_t step = ms < SIM_STEP_MS ? ms : SIM_STEP_MS;
 
         fake_clock_advance(step);
         ms -= step;
@@ -178,6 +178,10 @@ static void do_peer(const char *name, char *rest)
 
     if (strcmp(what, ">") == 0)
         peer_say(name, rest);
+    else if (strcmp(what, ">>") == 0)
+        peer_say_raw(name, rest);
+    else if (strcmp(what, ">pong") == 0)
+        peer_pong(name);
     else if (strcmp(what, "<") == 0)
         peer_expect(name, rest);
     else if (strcmp(what, "<nothing") == 0)
@@ -186,6 +190,8 @@ static void do_peer(const char *name, char *rest)
         peer_expect_close(name, (int)strtol(rest, NULL, 10));
     else if (strcmp(what, "<open") == 0)
         peer_expect_open(name);
+    else if (strcmp(what, "<end") == 0)
+        peer_expect_end(name);
     else if (strcmp(what, "<bytes") == 0)
         peer_expect_bytes(name, (int)strtol(rest, NULL, 10));
     else
@@ -197,6 +203,16 @@ static void do_connect(char *rest)
     do_named(peer_connect, rest);
 }
 
+static void do_knock(char *rest)
+{
+    do_named(peer_knock, rest);
+}
+
+static void do_call(char *rest)
+{
+    do_named(peer_call, rest);
+}
+
 static void do_post(char *rest)
 {
     do_named(peer_post, rest);
@@ -205,6 +221,13 @@ static void do_post(char *rest)
 static void do_advance(char *rest)
 {
     sim_advance(duration(rest));
+}
+
+static void do_await(char *rest)
+{
+    char *name = word(&rest);
+
+    peer_await_ping(name, duration(rest));
 }
 
 static void do_stall(char *rest)
@@ -250,11 +273,11 @@ static void do_drain(char *rest)
 static const struct {
     const char *word;
     void (*verb)(char *rest);
-} verbs[] = {{"set", do_set},         {"reload", do_reload}, {"drain", do_drain},
-             {"connect", do_connect}, {"post", do_post},     {"advance", do_advance},
-             {"stall", do_stall},     {"resume", do_resume}, {"deaf", do_deaf},
-             {"hangup", do_hangup},   {"expect", do_expect}, {"flood", peer_flood},
-             {"random", do_random}};
+} verbs[] = {
+    {"set", do_set},       {"reload", do_reload}, {"drain", do_drain},   {"connect", do_connect},
+    {"knock", do_knock},   {"call", do_call},     {"post", do_post},     {"advance", do_advance},
+    {"await", do_await},   {"stall", do_stall},   {"resume", do_resume}, {"deaf", do_deaf},
+    {"hangup", do_hangup}, {"expect", do_expect}, {"flood", peer_flood}, {"random", do_random}};
 
 static void run_line(char *line)
 {

@@ -10,7 +10,10 @@
 
 struct config;
 
-enum { SIM_SHARDS_MAX = 16 };
+enum {
+    SIM_SHARDS_MAX = 16,
+    SIM_STEP_MS = 10, /* of the clock, as long as a wheel's */
+};
 
 struct sim {
     struct hub hub;

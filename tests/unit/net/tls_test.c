@@ -454,6 +454,33 @@ static void a_late_handshake_is_cut(void **state)
     site_close(&s);
 }
 
+/* The default limit, by a clock that is moved and not waited for. */
+static void a_handshake_has_all_of_its_time_and_no_more(void **state)
+{
+    enum { LIMIT_MS = 10000 };
+    struct site s;
+    struct probe p = {0};
+    int ours, peers;
+    int64_t limit_ms;
+
+    (void)state;
+    site_open(&s);
+    world_pair(&ours, &peers, 0);
+    assert_int_equal(conn_open(&s.w.net, ours, &probe_ops, &p, &p.conn), ERR_OK);
+    limit_ms = s.w.loop.now_ms + LIMIT_MS;
+    conn_secure(p.conn, s.context, LIMIT_MS);
+    s.w.loop.now_ms = limit_ms - 1;
+    wheel_run(&s.w.loop.wheel, s.w.loop.now_ms, 100);
+    assert_true(conn_is_open(p.conn));
+    s.w.loop.now_ms = limit_ms + WHEEL_STEP_MS;
+    wheel_run(&s.w.loop.wheel, s.w.loop.now_ms, 100);
+    assert_false(conn_is_open(p.conn));
+    net_bury(&s.w.net);
+    assert_int_equal(p.closed, 1);
+    close(peers);
+    site_close(&s);
+}
+
 /* Nobody gets 128 KiB for announcing them. */
 /* From 3.0.22 on OpenSSL takes room for a ClientHello as it comes; before, for all of what it
    announces, 128 KiB at most, and a third more. */
@@ -641,6 +668,7 @@ int main(void)
         cmocka_unit_test(the_end_is_said_when_there_is_room),
         cmocka_unit_test(who_speaks_plain_http_is_told),
         cmocka_unit_test(a_late_handshake_is_cut),
+        cmocka_unit_test(a_handshake_has_all_of_its_time_and_no_more),
         cmocka_unit_test(an_announced_message_gets_little_room),
         cmocka_unit_test(tickets_outlive_a_certificate_but_not_who_is_trusted),
         cmocka_unit_test(tickets_are_good_elsewhere_and_for_an_hour),
