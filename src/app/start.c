@@ -49,7 +49,8 @@ struct server {
     struct cluster *cluster; /* null: standalone */
     pthread_t *threads, cluster_thread;
     bool cluster_runs;
-    bool ended; /* a signal came before it was ready */
+    bool ended;        /* a signal came before it was ready */
+    bool reload_waits; /* and so did one that asks for a reload */
 };
 
 static bool is_loopback(const char *address)
@@ -356,6 +357,8 @@ static void attend(struct server *v)
 {
     int number;
 
+    if (v->reload_waits)
+        reload(v);
     do {
         int64_t wait_ms = supervisor_beat(&v->supervisor, &v->hub, clock_mono_ms());
 
@@ -365,14 +368,18 @@ static void attend(struct server *v)
     } while (!number || number == SIGHUP);
 }
 
-/* Until the other nodes know us: who connects before could not be reached by all. False: a signal
-   asks for the end. */
+/* Until the other nodes know us: who connects before could not be reached by all. A reload waits
+   until we serve, as it ends by telling the supervisor that we do. False: a signal asks for the
+   end. */
 static bool await_cluster(struct server *v)
 {
     int64_t until_ms = clock_mono_ms() + JOIN_MOST_MS;
+    int number;
 
     while (v->cluster && !atomic_load(&v->hub.bus.joined)) {
-        v->ended = end_is_asked(v, DRAIN_LOOK_MS);
+        number = signals_wait(v->signals, DRAIN_LOOK_MS);
+        v->reload_waits = v->reload_waits || number == SIGHUP;
+        v->ended = number && number != SIGHUP;
         if (v->ended)
             return false;
         if (clock_mono_ms() < until_ms)

@@ -326,6 +326,26 @@ def test_reloads_under_load(tmp_path):
         assert "reload refused" not in server.log()
 
 
+class Hasty(Configured):
+    """Is asked to read its configuration again as soon as it says something."""
+
+    def _read(self):
+        self.lines.append(self.process.stderr.readline())
+        self.process.send_signal(signal.SIGHUP)
+        super()._read()
+
+
+def test_a_reload_that_is_asked_for_too_early_is_done_when_it_serves(tmp_path):
+    """It waits for a cluster whose Redis never answers, and is not going down."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        text = (f"pushca.coordinator.secret-key: {SECRET.partition('=')[2]}\npushca.pusher.deploy-mode: cluster\n"
+                f"pushca.storage.redis.port: {silent.getsockname()[1]}\n")
+        with Hasty(tmp_path / "a.yaml", text) as server:
+            wait_for(lambda: "reloaded" in server.log())
+            assert re.search(r"cluster not joined.* ready .*reloaded", server.log(), re.DOTALL)
+            assert "reload refused" not in server.log() and server.get("/actuator/health/liveness").status == 200
+
+
 # ---- the supervisor --------------------------------------------------------------------------------
 
 
