@@ -490,14 +490,3 @@ def test_250_mb_of_commands_whose_answers_are_never_read(tell, text):
             assert server.metrics()[closed("stalled")] + server.metrics()[closed("slow")] == 1
         tell(f"{sent >> 10} KB of {text} taken from one that never reads: {most / (1 << 20):.1f} MiB more memory at most")
         assert most <= GROWTH
-
-
-@pytest.fixture
-def tell(capsys):
-    """Says a figure aloud: ./test repeats lines that begin so."""
-
-    def say(text):
-        with capsys.disabled():
-            print(f"\nfigure: {text}", flush=True)
-
-    return say

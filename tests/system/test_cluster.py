@@ -37,17 +37,6 @@ def make_cluster(redis):
         yield cluster
 
 
-@pytest.fixture
-def tell(capsys):
-    """Says a figure aloud: ./test repeats lines that begin so."""
-
-    def say(text):
-        with capsys.disabled():
-            print(f"\nfigure: {text}", flush=True)
-
-    return say
-
-
 class Spread:
     """A crowd with a part on each node."""
 

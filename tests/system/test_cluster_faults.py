@@ -22,17 +22,6 @@ LEASE_S = 3  # pushca.cluster.lease-ms
 PAUSE = 0.15 if SANITIZED else 0.03
 
 
-@pytest.fixture
-def tell(capsys):
-    """Says a figure aloud: ./test repeats lines that begin so."""
-
-    def say(text):
-        with capsys.disabled():
-            print(f"\nfigure: {text}", flush=True)
-
-    return say
-
-
 class Trial:
     """Three nodes with traffic; afterwards what must hold in every case."""
 

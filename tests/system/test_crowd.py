@@ -10,17 +10,6 @@ from pushca import BINARY, Server
 SANITIZED = "/release/" not in BINARY
 
 
-@pytest.fixture
-def tell(capsys):
-    """Says a figure aloud: ./test repeats lines that begin so."""
-
-    def say(text):
-        with capsys.disabled():
-            print(f"\nfigure: {text}", flush=True)
-
-    return say
-
-
 def everybody_once(crowd, clients, tell):
     """One multicast, then a direct message to each; every client gets exactly these two, in this order."""
     assert crowd.post("/send-notification", {"filter": {"workSpaceId": "crowd"}, "message": "to all"})[0] == 200

@@ -33,17 +33,6 @@ def made(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture
-def tell(capsys):
-    """Says a figure aloud: ./test repeats lines that begin so."""
-
-    def say(text):
-        with capsys.disabled():
-            print(f"\nfigure: {text}", flush=True)
-
-    return say
-
-
 def trusting(made, version=None, client=None):
     context = ssl.create_default_context(cafile=made["ca.pem"])
     if version:
