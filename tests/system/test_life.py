@@ -578,12 +578,12 @@ def test_jumps_of_the_wall_clock_drop_nobody(tmp_path, hours):
 # ---- kill -9 and again -----------------------------------------------------------------------------
 
 
-def test_after_kill_9_it_is_back_at_once_and_takes_the_old_tokens():
+def test_after_kill_9_it_is_back_at_once_and_takes_the_old_tokens(tell):
     """On the same ports, although sockets of before are still about, some of them closed by the server itself."""
     server = Server(SECRET)
     ports = (f"server.port={server.rest[1]}", f"pushca.pusher.socket-port={server.ws[1]}")
     tokens = [server.open(identity(str(n))).rsplit("/", 1)[1] for n in range(20)]
-    socks = []
+    socks, longest = [], 0
     for _ in range(3):
         for token in tokens:
             answer, sock, _ = server.handshake("/" + token)
@@ -594,7 +594,9 @@ def test_after_kill_9_it_is_back_at_once_and_takes_the_old_tokens():
         server.process.kill()
         server.stop()
         socks = socks[5:]
+        begun = time.monotonic()
         server = Server(SECRET, *ports)
+        longest = max(longest, time.monotonic() - begun)
         for token in tokens[:5]:
             assert server.try_handshake("/" + token).status == 101
     with Raw(server, identity("1")) as back:
@@ -603,6 +605,8 @@ def test_after_kill_9_it_is_back_at_once_and_takes_the_old_tokens():
     for sock in socks:
         sock.close()
     assert server.stop() == 0
+    tell(f"{longest * 1000:.0f} ms until the ready line after kill -9, the longest of 3")
+    assert SANITIZED or longest < 5, "a second is promised; a busy machine may need more"
 
 
 # ---- docs/operations.md ----------------------------------------------------------------------------
