@@ -501,6 +501,23 @@ def send_raw(port, data):
 
 
 @pytest.mark.parametrize("port", ["rest", "ws"])
+def test_nobody_shakes_hands_twice_on_a_connection(server, port):
+    """1.2 lets a client ask for it; it costs a server more than the client. s_client does so when it reads R."""
+    name = 'pushca_tls_handshakes_total{result="done"}'
+    done = server.metrics()[name]
+    command = ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{getattr(server, port)[1]}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        said = b""
+        while b"Verify return code" not in said:
+            said += client.stdout.readline()
+            assert client.poll() is None, said
+        client.stdin.write(b"R\n")
+        said += client.communicate(timeout=20)[0]
+    assert client.returncode == 1 and b"RENEGOTIATING" in said and b"no renegotiation" in said, said
+    assert server.metrics()[name] == done + 2  # the client's one, and that of who asks now
+
+
+@pytest.mark.parametrize("port", ["rest", "ws"])
 def test_who_speaks_no_tls_is_told_or_cut(server, port):
     port = getattr(server, port)
     answer = send_raw(port, b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
