@@ -51,6 +51,8 @@ class Crowd:
     def post(self, path, body, wait=30):
         if self.rest is None:
             self.rest = socket.create_connection(self.server.rest, timeout=wait)
+            if self.server.tls:
+                self.rest = self.server.tls.wrap_socket(self.rest, server_hostname=self.server.rest[0])
             self.rest_buffer = b""
         payload = json.dumps(body).encode()
         self.rest.sendall(

@@ -5,6 +5,7 @@ import os
 import pathlib
 import resource
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import time
 import pytest
 
 from calm import Calm, attack, readable, ready
+from certificates import Certificates
 from crowd import identity as crowd_identity
 from frames import PING, PONG, TEXT, Raw, frame
 from pushca import BINARY, Server, identity
@@ -20,6 +22,7 @@ from pushca import BINARY, Server, identity
 SANITIZED = "/release/" not in BINARY
 CLIENTS = 100 if SANITIZED else 1000
 SECONDS = 1 if SANITIZED else 2
+HELLOS = 200 if SANITIZED else 2000
 
 LIMITS = (
     "pushca.limits.head-arrival-ms=1000",
@@ -300,6 +303,56 @@ def test_connection_storms(calm):
         calm.wait_until(lambda m, g=gate: m[g] <= before[g])
 
 
+def hello():
+    """The first flight of a client, to which a server answers with a signature."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def storm_of_hellos(stop, address, most, begun):
+    """As storm, but each waits for the server's flight, which is what costs: most of them, and no more."""
+    first = hello()
+    while len(begun) < most and not stop.is_set():
+        socks = []
+        for _ in range(50):
+            try:
+                sock = socket.create_connection(address, timeout=10)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.sendall(first)
+                socks.append(sock)
+            except OSError:
+                pass
+        for sock in socks:
+            try:
+                begun.append(sock.recv(1))
+            except OSError:
+                pass
+            sock.close()
+
+
+def test_storms_of_handshakes(tmp_path, tell):
+    """At the REST port, which speaks TLS; whose connection stands is served as if there were none."""
+    made = Certificates(tmp_path)
+    tls = ssl.create_default_context(cafile=made["ca.pem"])
+    with Server(f"server.ssl.certificate={made['server.pem']}", f"server.ssl.certificate-private-key={made['server.key']}",
+                "pushca.pusher.ssl.enabled=false", "pushca.limits.http-connections=300", tls=tls) as server:
+        with Calm(server, CLIENTS) as calm:
+            before, begun = calm.metrics(), []
+            with attack(storm_of_hellos, server.rest, HELLOS, begun, times=4):
+                calm.live(SECONDS)
+                calm.wait_until(lambda _: len(begun) >= HELLOS // 2)
+            failed = 'pushca_tls_handshakes_total{result="failed"}'
+            answered = begun.count(b"\x16")
+            calm.wait_until(lambda m: m[failed] - before[failed] >= answered)
+            calm.wait_until(lambda m: m['pushca_connections{listener="rest"}'] == 1)
+            calm.live(SECONDS / 4)
+            tell(f"{answered} TLS handshakes begun and left beside {CLIENTS} clients that lost nothing")
+        assert server.get("/actuator/health").status == 200
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no prlimit")
 def test_no_descriptors_left(calm):
     """The file limit is lowered below what the gates would let in: whoever comes too late reads 503 or an end."""
@@ -430,11 +483,6 @@ def no_proc():
     return not pathlib.Path("/proc/self/statm").exists()
 
 
-def memory_of(server):
-    """As the machine sees it; sanitizers keep what was freed, there the server's own account must do."""
-    return server.metrics()["pushca_memory_held_bytes"] if SANITIZED else server.resident_bytes()
-
-
 @pytest.mark.skipif(no_proc(), reason="no /proc tells what memory is used")
 @pytest.mark.parametrize("reconnects", [False, True], ids=["once", "again and again"])
 def test_250_mb_sent_to_one_that_never_reads(tell, reconnects):
@@ -447,13 +495,13 @@ def test_250_mb_sent_to_one_that_never_reads(tell, reconnects):
     with Server() as server:
         deaf = [Raw(server, who)]
         server.post("/send-notification", {"filter": who, "message": "first"})
-        before, most, sent = memory_of(server), 0, 0
+        before, most, sent = server.memory_bytes(), 0, 0
         with socket.create_connection(server.rest, timeout=30) as sock:
             while sent < MUCH:
                 sock.sendall(request)
                 assert b" 200 " in sock.recv(4096)
                 sent += len(body)
-                most = max(most, memory_of(server) - before)
+                most = max(most, server.memory_bytes() - before)
                 if reconnects and sent // (8 << 20) >= len(deaf):
                     deaf.append(Raw(server, who))
         metrics = server.metrics()
@@ -470,7 +518,7 @@ def test_250_mb_of_commands_whose_answers_are_never_read(tell, text):
     """Reading stops long before; what comes after the connection was given up is read and thrown away for a moment."""
     with Server("pushca.limits.stall-ms=1000", "pushca.limits.pings=0", "pushca.limits.bad-commands=0") as server:
         server.open(abuser())
-        before, most, sent = memory_of(server), 0, 0
+        before, most, sent = server.memory_bytes(), 0, 0
         data = b"".join(frame(TEXT, text % i if "%" in text else text) for i in range(5000))
         end = time.monotonic() + 20
         with Raw(server, abuser()) as raw:
@@ -485,7 +533,7 @@ def test_250_mb_of_commands_whose_answers_are_never_read(tell, text):
                     ready(raw.sock, False, 0.05)
                 except ConnectionError:
                     break
-                most = max(most, memory_of(server) - before)
+                most = max(most, server.memory_bytes() - before)
             server.wait_for_metric("pushca_sockets", 0)
             assert server.metrics()[closed("stalled")] + server.metrics()[closed("slow")] == 1
         tell(f"{sent >> 10} KB of {text} taken from one that never reads: {most / (1 << 20):.1f} MiB more memory at most")
