@@ -1,10 +1,11 @@
 #include "base/check.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include "base/log.h"
 
 void check_failed(const char *file, int line, const char *what)
 {
-    fprintf(stderr, "%s:%d: broken invariant: %s\n", file, line, what);
+    log_fatal("broken invariant", LOG_STR("what", what), LOG_STR("file", file),
+              LOG_NUM("line", line));
     abort();
 }

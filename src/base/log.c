@@ -207,26 +207,41 @@ static void put(const char *at, size_t len)
         meter_add(METER_LOG_LOST, 1);
 }
 
+static void compose(struct line *l, enum log_level level, const char *event,
+                    const struct log_field *fields)
+{
+    bool json = l->json;
+
+    add_text(l, json ? "{\"time\":\"" : "");
+    add_time(l);
+    add_text(l, json ? "\",\"level\":\"" : " ");
+    add_text(l, json ? level_names[level] : level_columns[level]);
+    add_text(l, json ? "\",\"event\":\"" : " ");
+    add_text(l, event);
+    add_text(l, json ? "\"" : "");
+    for (; fields->key && !l->cut; fields++)
+        add_field(l, fields);
+    if (l->cut)
+        tail(l, json ? ",\"cut\":1" : " cut=1");
+    tail(l, json ? "}\n" : "\n");
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
     struct line l = {.json = log_is_json()};
-    bool json = l.json;
 
     if (level < least_level)
         return;
-    add_text(&l, json ? "{\"time\":\"" : "");
-    add_time(&l);
-    add_text(&l, json ? "\",\"level\":\"" : " ");
-    add_text(&l, json ? level_names[level] : level_columns[level]);
-    add_text(&l, json ? "\",\"event\":\"" : " ");
-    add_text(&l, event);
-    add_text(&l, json ? "\"" : "");
-    for (; fields->key && !l.cut; fields++)
-        add_field(&l, fields);
-    if (l.cut)
-        tail(&l, json ? ",\"cut\":1" : " cut=1");
-    tail(&l, json ? "}\n" : "\n");
+    compose(&l, level, event, fields);
     put(l.at, l.len);
+}
+
+void log_last(const char *event, const struct log_field *fields)
+{
+    struct line l = {.json = log_is_json()};
+
+    compose(&l, LOG_ERROR, event, fields);
+    (void)!write(STDERR_FILENO, l.at, l.len);
 }
 
 bool log_may(struct log_limit *limit, int64_t now_ms, int64_t *held_back)

@@ -31,6 +31,10 @@ bool log_is_json(void); /* fine in a signal handler */
    nothing a peer sends can forge a line. What does not fit into 4 KiB is cut, and cut=1 said. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
+/* Why the process ends itself, an error: said at every level, and waiting for whoever reads. Takes
+   no memory. */
+void log_last(const char *event, const struct log_field *fields);
+
 #define LOG_STR(k, zero_terminated)                                                                \
     {                                                                                              \
         (k), LOG_FIELD_TEXT, bytes_text(zero_terminated), 0                                        \
@@ -49,6 +53,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 #define log_warn(event, ...)  LOG_AT(LOG_WARN, event, __VA_ARGS__)
 #define log_info(event, ...)  LOG_AT(LOG_INFO, event, __VA_ARGS__)
 #define log_debug(event, ...) LOG_AT(LOG_DEBUG, event, __VA_ARGS__)
+#define log_fatal(event, ...) log_last((event), (const struct log_field[]){__VA_ARGS__, {0}})
 #define LOG_AT(level, event, ...)                                                                  \
     log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {0}})
 

@@ -2,7 +2,6 @@
 
 #include <malloc.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -104,7 +103,8 @@ void mem_mend(int64_t now_ms)
 
 static _Noreturn void out_of_memory(size_t size)
 {
-    fprintf(stderr, "out of memory: %zu bytes refused\n", size);
+    log_fatal("memory refused", LOG_NUM("bytes", size),
+              LOG_STR("hint", "the system refuses it, and no reserve is left"));
     abort();
 }
 

@@ -616,8 +616,8 @@ def test_every_warning_and_error_is_in_the_operators_table():
     said = {"crashed"}
     for source in (ROOT / "src").rglob("*.c"):
         text = source.read_text()
-        events = re.findall(r"\blog_(?:warn|error)\(\s*\"([^\"]+)\"", text)
-        assert len(events) == len(re.findall(r"\blog_(?:warn|error)\(", text)), f"{source}: an event that is no literal"
+        events = re.findall(r"\blog_(?:warn|error|fatal)\(\s*\"([^\"]+)\"", text)
+        assert len(events) == len(re.findall(r"\blog_(?:warn|error|fatal)\(", text)), f"{source}: an event that is no literal"
         said |= set(events)
     table = re.findall(r"^\| `([^`]+)` \| (?:warn|error)", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
     assert sorted(table) == sorted(said), "missing, unknown or twice"

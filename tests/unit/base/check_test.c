@@ -1,6 +1,7 @@
 #include "dice.h"
 #include "dying.h"
 #include "base/check.h"
+#include "base/log.h"
 
 struct outer {
     int before, member, after;
@@ -30,10 +31,29 @@ static void says_where_and_what(void **state)
 
     (void)state;
     assert_true(dies(break_check, said, sizeof(said)));
-    assert_non_null(strstr(said, "check_test.c:"));
+    assert_non_null(strstr(said, "check_test.c line="));
     assert_non_null(strstr(said, "asked < 0"));
     assert_true(dies(reach_the_unreachable, said, sizeof(said)));
     assert_non_null(strstr(said, "unreachable"));
+}
+
+static void break_check_in_json(void)
+{
+    log_setup(LOG_ERROR + 1, LOG_JSON); /* whatever is told of other things */
+    CHECK(strcmp("quoted", "text") == 0);
+}
+
+static void says_it_in_one_line_of_json(void **state)
+{
+    char said[1024];
+
+    (void)state;
+    assert_true(dies(break_check_in_json, said, sizeof(said)));
+    assert_int_equal(strncmp(said, "{\"time\":\"", 9), 0);
+    assert_non_null(strstr(said, "\"level\":\"error\",\"event\":\"broken invariant\","
+                                 "\"what\":\"strcmp(\\\"quoted\\\", \\\"text\\\") == 0\","));
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+    assert_ptr_equal(strstr(said, "}\n"), said + strlen(said) - 2);
 }
 
 static void true_passes_and_is_asked_once(void **state)
@@ -75,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_where_and_what),
+        cmocka_unit_test(says_it_in_one_line_of_json),
         cmocka_unit_test(true_passes_and_is_asked_once),
         cmocka_unit_test(dcheck_only_with_assertions),
         cmocka_unit_test(container_of_finds_the_struct),

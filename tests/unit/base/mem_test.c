@@ -1,5 +1,6 @@
 #include "dice.h"
 #include "dying.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 /* The sanitizers' allocators otherwise abort where the system's answers null. */
@@ -167,11 +168,30 @@ static void the_others_die_with_a_word(void **state)
 
     (void)state;
     assert_true(dies(alloc_too_much, said, sizeof(said)));
-    assert_non_null(strstr(said, "out of memory"));
+    assert_non_null(strstr(said, "ERROR memory refused bytes="));
     assert_true(dies(zero_too_much, said, sizeof(said)));
-    assert_non_null(strstr(said, "out of memory"));
+    assert_non_null(strstr(said, "memory refused"));
     assert_true(dies(resize_too_much, said, sizeof(said)));
-    assert_non_null(strstr(said, "out of memory"));
+    assert_non_null(strstr(said, "memory refused"));
+}
+
+static void ask_too_much_in_json(void)
+{
+    log_setup(LOG_ERROR, LOG_JSON);
+    mem_free(mem_alloc(too_much));
+}
+
+/* The last line; a sanitizer has words of its own before. */
+static void the_word_is_json_where_the_log_is(void **state)
+{
+    char said[4096], *word;
+
+    (void)state;
+    assert_true(dies(ask_too_much_in_json, said, sizeof(said)));
+    word = strstr(said, "{\"time\":\"");
+    assert_non_null(word);
+    assert_non_null(strstr(word, "\"level\":\"error\",\"event\":\"memory refused\",\"bytes\":"));
+    assert_string_equal(strchr(word, '}'), "}\n");
 }
 
 static void without_a_reserve_nothing_is_short(void **state)
@@ -218,7 +238,7 @@ static void the_reserve_is_used_before_the_end(void **state)
     (void)state;
     assert_true(dies(ask_too_much_with_a_reserve, said, sizeof(said)));
     assert_non_null(strstr(said, "reserve=1048576"));
-    assert_non_null(strstr(said, "out of memory: "));
+    assert_non_null(strstr(said, "memory refused"));
 }
 
 int main(void)
@@ -232,6 +252,7 @@ int main(void)
         cmocka_unit_test(try_stays_under_the_limit),
         cmocka_unit_test(what_changed_is_booked_on_a_part),
         cmocka_unit_test(the_others_die_with_a_word),
+        cmocka_unit_test(the_word_is_json_where_the_log_is),
         cmocka_unit_test(without_a_reserve_nothing_is_short),
         cmocka_unit_test(a_reserve_counts_as_nothing_held),
         cmocka_unit_test(a_reserve_that_is_refused_leaves_us_short),
