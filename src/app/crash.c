@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/thread.h"
 
 enum {
     FRAMES = 64,
@@ -35,7 +36,6 @@ enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
 /* All that a handler may not find out, found out before. Changed by crash_open alone. */
 static struct {
-    bool is_open;
     char version[64], build_id[2 * BUILD_ID + 1];
     struct {
         uintptr_t base, end;
@@ -278,6 +278,28 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 /* ---- the door ---- */
 
+static void thread_begins(void)
+{
+    sigset_t set;
+    int i;
+
+    sigemptyset(&set);
+    for (i = 0; i < SIGNALS; i++)
+        sigaddset(&set, signals[i].number);
+    thread_stack = mem_alloc(STACK);
+    use_stack(thread_stack);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void thread_ends(void)
+{
+    if (!thread_stack)
+        return;
+    use_stack(NULL);
+    mem_free(thread_stack);
+    thread_stack = NULL;
+}
+
 void crash_open(const char *version)
 {
     struct sigaction a = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK}, before;
@@ -293,30 +315,11 @@ void crash_open(const char *version)
     sigfillset(&a.sa_mask);
     for (i = 0; i < SIGNALS; i++)
         (void)sigaction(signals[i].number, &a, NULL);
-    known.is_open = true;
-    crash_thread_open();
+    thread_around(thread_begins, thread_ends);
+    thread_begins();
 }
 
-void crash_thread_open(void)
+void crash_close(void)
 {
-    sigset_t set;
-    int i;
-
-    if (!known.is_open)
-        return;
-    sigemptyset(&set);
-    for (i = 0; i < SIGNALS; i++)
-        sigaddset(&set, signals[i].number);
-    thread_stack = mem_alloc(STACK);
-    use_stack(thread_stack);
-    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-void crash_thread_close(void)
-{
-    if (!thread_stack)
-        return;
-    use_stack(NULL);
-    mem_free(thread_stack);
-    thread_stack = NULL;
+    thread_ends();
 }

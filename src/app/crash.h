@@ -7,14 +7,12 @@
  * kernel chose; the build id says which file. Then the signal does what it would have done: exit
  * status and core are the kernel's.
  *
- * Thread:  crash_open main's, first; crash_thread_open and _close each other thread's own.
+ * Thread:  main's. Each thread that is started in between gets a stack for its last words (its own
+ *          may be what has run over), and may have these signals, which threads else block.
  * Errors:  where somebody handles SIGSEGV already (a sanitizer), nothing is done.
  */
 #pragma once
 
+/* Before any thread is started. */
 void crash_open(const char *version);
-
-/* Gives the thread a stack for its last words (its own may be what has run over), and lets it have
-   these signals. */
-void crash_thread_open(void);
-void crash_thread_close(void);
+void crash_close(void);

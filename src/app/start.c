@@ -254,16 +254,12 @@ static void drain(struct server *v, uint32_t threads)
 
 static void run_shard(void *shard)
 {
-    crash_thread_open();
     shard_run(shard);
-    crash_thread_close();
 }
 
 static void run_cluster(void *cluster)
 {
-    crash_thread_open();
     cluster_run(cluster);
-    crash_thread_close();
 }
 
 static uint32_t start_threads(struct server *v)
@@ -437,7 +433,7 @@ int start_run(struct config **config, const struct config_sources *from, struct 
     }
     close_all(&v);
     supervisor_close(&v.supervisor);
-    crash_thread_close();
+    crash_close();
     signals_close(v.signals);
     return status;
 }

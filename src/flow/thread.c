@@ -15,13 +15,27 @@ struct start {
 
 static _Thread_local const void *at_home;
 
+static struct {
+    void (*first)(void), (*last)(void);
+} around; /* null: nothing */
+
+void thread_around(void (*first)(void), void (*last)(void))
+{
+    around.first = first;
+    around.last = last;
+}
+
 static void *begin(void *argument)
 {
     struct start s = *(struct start *)argument;
 
     mem_free(argument);
     pthread_setname_np(pthread_self(), s.name);
+    if (around.first)
+        around.first();
     s.run(s.context);
+    if (around.last)
+        around.last();
     return NULL;
 }
 

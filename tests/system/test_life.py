@@ -471,6 +471,44 @@ def test_a_crash_tells_where_and_keeps_its_status(kind, number, name):
     assert "libc.so.6+0x" in " ".join(frames)
 
 
+ENDLESS_LOOK_UP = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <unistd.h>
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    while (!(hints->ai_flags & AI_NUMERICHOST))
+        pause();
+    return real(name, service, hints, out);
+}
+"""
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers have a handler of their own")
+def test_a_crash_of_a_thread_that_looks_up_a_name_is_told_too(tmp_path):
+    """Of every thread, be it started for a moment by the part that speaks to Redis."""
+    library = preloaded(tmp_path / "look_up.c", ENDLESS_LOOK_UP)
+    server = Server(SECRET, "pushca.pusher.deploy-mode=cluster", "pushca.storage.redis.host=redis.invalid",
+                    env={"LD_PRELOAD": library})
+    kill_thread(server.process.pid, thread_named(server.process.pid, "resolve"), signal.SIGSEGV)
+    server.process.wait(20)
+    assert server.stop() == -signal.SIGSEGV
+    assert re.search(f"ERROR crashed signal=SIGSEGV thread=resolve sent_by={os.getpid()} ", server.log())
+
+
+def preloaded(source, text):
+    """A library for LD_PRELOAD."""
+    source.write_text(text)
+    library = str(source.with_suffix(".so"))
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    return library
+
+
 # ---- the wall clock --------------------------------------------------------------------------------
 
 JUMPING_CLOCK = r"""
@@ -532,12 +570,9 @@ time_t time(time_t *out)
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer wants to be loaded first")
 @pytest.mark.parametrize("hours", [2, -2])
 def test_jumps_of_the_wall_clock_drop_nobody(tmp_path, hours):
-    (tmp_path / "jump.c").write_text(JUMPING_CLOCK)
-    library, offset = tmp_path / "jump.so", tmp_path / "offset"
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, tmp_path / "jump.c"], check=True)
+    library, offset = preloaded(tmp_path / "jump.c", JUMPING_CLOCK), tmp_path / "offset"
     offset.write_text("0")
-    env = {"LD_PRELOAD": str(library), "JUMP": str(offset)}
+    env = {"LD_PRELOAD": library, "JUMP": str(offset)}
     sets = ("pushca.pusher.ping-interval-ms=1000", "pushca.pusher.pong-wait-ms=1000",
             "pushca.acknowledge-timeout.ms=4000", "pushca.limits.keep-alive-ms=60000")
     with Server(SECRET, *sets, env=env) as server, Raw(server, identity("a")) as one:

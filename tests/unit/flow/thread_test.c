@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 /* What a thread saw; read after it was joined. */
@@ -95,12 +96,51 @@ static void each_thread_has_its_own_home(void **state)
     thread_settle(NULL);
 }
 
+/* What ran, in this order; read after the threads were joined. */
+static char order[8];
+
+static void note(char what)
+{
+    order[strlen(order)] = what;
+}
+
+static void come(void)
+{
+    note('(');
+}
+
+static void go(void)
+{
+    note(')');
+}
+
+static void work(void *context)
+{
+    (void)context;
+    note('w');
+}
+
+static void what_is_around_runs_in_each_thread(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    thread_around(come, go);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(thread_start(&thread, "worker", work, NULL), ERR_OK);
+        thread_join(thread);
+    }
+    thread_around(NULL, NULL);
+    assert_string_equal(order, "(w)(w)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_up_to_15_characters),
         cmocka_unit_test(takes_no_signals_and_leaves_ours_alone),
         cmocka_unit_test(each_thread_has_its_own_home),
+        cmocka_unit_test(what_is_around_runs_in_each_thread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
