@@ -51,7 +51,7 @@ enum directory_answer {
     DIRECTORY_FOUND,  /* at this peer */
     DIRECTORY_HERE,   /* it names us */
     DIRECTORY_NOBODY, /* nowhere, surely */
-    DIRECTORY_UNSURE, /* the directory is not whole */
+    DIRECTORY_UNSURE, /* the directory is not whole, or its answer makes no sense */
     DIRECTORY_FAILED, /* Redis did not answer */
 };
 

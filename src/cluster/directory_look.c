@@ -37,7 +37,7 @@ struct proof {
     uint32_t peers;
     uint64_t *lives;
     struct buf marks;
-    bool marked, failed; /* marked: the first reading showed all, and they stand unchanged */
+    bool marked; /* the first reading showed all, and they stand unchanged */
     size_t outstanding;
 };
 
@@ -99,18 +99,16 @@ static void conclude(struct directory *d, struct question *q, enum directory_ans
         directory_cache_put(&d->cache, q->hash, peer->number, d->loop->now_ms);
 }
 
-/* True: there is no such entry, or of an ended life. Else it is answered. */
+/* True: there is no such entry, or of an ended life. Else it is answered: an error, too, is an
+   answer, and says nothing about the client. */
 static bool is_missing(struct directory *d, struct question *q, const struct redisReply *reply)
 {
     struct peer *peer = NULL;
 
-    if (reply && reply->type == REDIS_REPLY_NIL)
+    if (reply->type == REDIS_REPLY_NIL)
         return true;
-    if (!reply || !directory_is_string(reply)) {
-        conclude(d, q, DIRECTORY_FAILED, NULL);
-        return false;
-    }
-    switch (directory_owner_of(d, directory_text(reply), &peer)) {
+    switch (directory_is_string(reply) ? directory_owner_of(d, directory_text(reply), &peer)
+                                       : OWNER_JUNK) {
     case OWNER_US:
         conclude(d, q, DIRECTORY_HERE, NULL);
         return false;
@@ -150,13 +148,13 @@ static bool same_peers(const struct proof *p)
     return true;
 }
 
+/* What was not answered proves nothing, and is not asked again: that master may not have the key's
+   slot any more, and then it never answers. */
 static void finish_proof(struct proof *p)
 {
     struct directory *d = p->d;
     uint32_t master = p->master;
-    enum directory_answer answer = p->failed                    ? DIRECTORY_FAILED
-                                   : p->marked && same_peers(p) ? DIRECTORY_NOBODY
-                                                                : DIRECTORY_UNSURE;
+    enum directory_answer answer = p->marked && same_peers(p) ? DIRECTORY_NOBODY : DIRECTORY_UNSURE;
 
     for (uint32_t i = 0; i < p->questions.len; i++) {
         struct question *q = p->questions.at[i];
@@ -195,7 +193,6 @@ static void on_marks(void *context, const struct redisReply *reply)
     struct proof *p = op->proof;
 
     directory_op_free(op);
-    p->failed |= !reply;
     p->marked = reply && read_marks(p, reply, &p->marks);
     proof_reply(p);
 }
@@ -207,7 +204,6 @@ static void on_marks_again(void *context, const struct redisReply *reply)
     struct buf marks = {0};
 
     directory_op_free(op);
-    p->failed |= !reply;
     p->marked = p->marked && reply && read_marks(p, reply, &marks) &&
                 bytes_equal(buf_bytes(&marks), buf_bytes(&p->marks));
     buf_fini(&marks);
@@ -219,7 +215,10 @@ static void on_missed_again(void *context, const struct redisReply *reply)
     struct op *op = context;
     struct proof *p = op->proof;
 
-    is_missing(op->d, op->question, reply);
+    if (reply)
+        is_missing(op->d, op->question, reply);
+    else
+        conclude(op->d, op->question, DIRECTORY_UNSURE, NULL);
     directory_op_free(op);
     proof_reply(p);
 }
@@ -347,7 +346,9 @@ static void on_value(void *context, const struct redisReply *reply)
     struct question *q = op->question;
 
     directory_op_free(op);
-    if (is_missing(d, q, reply))
+    if (!reply)
+        conclude(d, q, DIRECTORY_FAILED, NULL);
+    else if (is_missing(d, q, reply))
         doubt(d, q);
     drain(d);
 }

@@ -159,9 +159,52 @@ static void an_answer_that_fails_is_told(void **state)
     fake_answer(2); /* missed; the first marks */
     w.node[0].redis.cut = true;
     fake_answer_all();
-    assert_int_equal(w.said[0].answer, DIRECTORY_FAILED);
+    assert_int_equal(w.said[0].answer, DIRECTORY_UNSURE); /* an entry is missing, that is said */
     w.node[0].redis.cut = false;
     assert_answer(0, 1, DIRECTORY_NOBODY, 0);
+}
+
+static redisReply *entries_are_refused(const struct fake_command *c)
+{
+    return strcmp(c->argv[0], "GET") == 0
+               ? fake_text(REDIS_REPLY_ERROR, "NOPERM this user has no permissions")
+               : NULL;
+}
+
+static void an_error_is_no_answer_about_a_client(void **state)
+{
+    (void)state;
+    all_whole();
+    fake.instead = entries_are_refused;
+    assert_answer(0, 1, DIRECTORY_UNSURE, 0);
+    fake.instead = NULL;
+    w.n = 0;
+    directory_look_up(w.node[0].d, 1, on_found, NULL, 1);
+    fake_answer(1);
+    fake.instead = entries_are_refused; /* between the marks */
+    fake_answer_all();
+    assert_int_equal(w.n, 1);
+    assert_int_equal(w.said[0].answer, DIRECTORY_UNSURE);
+    fake.instead = NULL;
+    assert_answer(0, 1, DIRECTORY_NOBODY, 0);
+}
+
+/* Its slot has moved: the commands of a proof, which are for one master, end with null. */
+static void what_a_proof_is_not_answered_is_unsure(void **state)
+{
+    (void)state;
+    all_whole();
+    for (int cut = 1; cut <= 3; cut++) {
+        w.n = 0;
+        directory_look_up(w.node[0].d, 1, on_found, NULL, 1);
+        fake_answer(cut);
+        w.node[0].redis.cut = true;
+        fake_answer(1);
+        w.node[0].redis.cut = false;
+        fake_answer_all();
+        assert_int_equal(w.n, 1);
+        assert_int_equal(w.said[0].answer, DIRECTORY_UNSURE);
+    }
 }
 
 static void a_peer_gone_while_its_answer_waits_is_not_named(void **state)
@@ -434,6 +477,8 @@ int main(void)
         TEST(nobody_only_when_all_marks_stand),
         TEST(a_flush_between_the_looks_is_seen),
         TEST(an_answer_that_fails_is_told),
+        TEST(an_error_is_no_answer_about_a_client),
+        TEST(what_a_proof_is_not_answered_is_unsure),
         TEST(a_peer_gone_while_its_answer_waits_is_not_named),
         TEST(a_move_is_told_and_the_old_node_cannot_remove),
         TEST(entries_of_an_ended_life_are_swept),
