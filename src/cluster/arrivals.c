@@ -9,16 +9,18 @@ enum {
     LIST_A_TURN = 2048,
     ABSENT_MAX = 4096,
     MOVED_WAIT_MS = 250,   /* for the others to confirm that they know of a move */
+    ON_WAY_MS = 30000,     /* a shard that has no session of it by then never will */
     ABSENT_LOOK_MS = 5000, /* between two looks whether one of ours is still elsewhere */
 };
 
-/* A socket that waits for its client's entry; and, where the client was on another node before,
-   until the others have confirmed that they know. */
+/* A socket that waits for its client's entry; then, where the client was on another node before,
+   until the others have confirmed that they know; then it is on its way to its shard, and what is
+   sent there goes behind it. */
 struct pending_arrival {
-    struct list link; /* in arrivals_oldest, or in moving */
+    struct list link; /* in arrivals_oldest, arrivals_moving or arrivals_on_way */
     uint64_t token, hash;
     int64_t until_ms;
-    struct arrival *arrival; /* owned */
+    struct arrival *arrival; /* owned; null: it is on its way */
     uint32_t count;
     struct awaited {
         uint32_t peer;
@@ -40,21 +42,82 @@ static bool same(const void *item, const void *key)
     return a->token == *token;
 }
 
-static void send_home(struct cluster *c, uint64_t hash, struct arrival *a)
+static bool any(const void *item, const void *key)
 {
-    struct note *n = cluster_note(NOTE_ADOPT, c);
+    (void)item;
+    (void)key;
+    return true; /* the hash is the key */
+}
 
-    n->arrival = a;
-    cluster_post(c, hub_home(c->hub, hash)->number, n, sizeof(*n));
+static bool is_on_way(const void *item, const void *key)
+{
+    const struct pending_arrival *a = item;
+
+    (void)key;
+    return !a->arrival;
+}
+
+static struct pending_arrival *come(struct cluster *c, uint64_t hash, struct arrival *arrival)
+{
+    struct pending_arrival *p = mem_new(struct pending_arrival);
+
+    p->token = ++c->last_name;
+    p->hash = hash;
+    p->until_ms = cluster_now(c) + c->set->register_ms;
+    p->arrival = arrival;
+    map_add(&c->arrivals, hash, p);
+    list_push_back(&c->arrivals_oldest, &p->link);
+    return p;
+}
+
+static void forget(struct cluster *c, struct pending_arrival *p)
+{
+    map_remove(&c->arrivals, p->hash, p);
+    list_remove(&p->link);
+    if (p->arrival)
+        c->hub->discard(p->arrival);
+    mem_free(p->awaited);
+    mem_free(p);
 }
 
 static void let_in(struct cluster *c, struct pending_arrival *p)
 {
-    map_remove(&c->arrivals, hash_mix(p->token, 0), p);
-    list_remove(&p->link);
-    send_home(c, p->hash, p->arrival);
+    struct note *n = cluster_note(NOTE_ADOPT, c);
+
+    n->arrival = p->arrival;
+    cluster_post(c, hub_home(c->hub, p->hash)->number, n, sizeof(*n));
+    p->arrival = NULL;
     mem_free(p->awaited);
-    mem_free(p);
+    p->awaited = NULL;
+    p->until_ms = cluster_now(c) + ON_WAY_MS;
+    list_remove(&p->link);
+    list_push_back(&c->arrivals_on_way, &p->link);
+}
+
+static bool is_present(const struct cluster *c, uint64_t hash)
+{
+    return presence_has(&hub_home(c->hub, hash)->presence, hash);
+}
+
+bool arrivals_is_here(void *cluster, uint64_t hash)
+{
+    const struct cluster *c = cluster;
+
+    return is_present(c, hash) || map_find(&c->arrivals, hash, any, NULL);
+}
+
+/* Their shard has them now. */
+static void look_who_is_home(struct cluster *c)
+{
+    struct list *link = c->arrivals_on_way.next, *next;
+
+    for (; link != &c->arrivals_on_way; link = next) {
+        struct pending_arrival *p = container_of(link, struct pending_arrival, link);
+
+        next = link->next;
+        if (cluster_now(c) >= p->until_ms || is_present(c, p->hash))
+            forget(c, p);
+    }
 }
 
 /* ---- those who were on another node before ---- */
@@ -64,7 +127,6 @@ void arrivals_on_moved(void *cluster, uint64_t hash)
     struct cluster *c = cluster;
 
     forward_to_all(c, &(struct envelope){.kind = ENVELOPE_MOVED, .hash = hash});
-    c->moved = hash;
 }
 
 /* One that has not been heard of lately may never confirm. */
@@ -114,53 +176,67 @@ void arrivals_on_confirmed(struct cluster *c)
     }
 }
 
-/* ---- all who come ---- */
+/* ---- all who come, and go ---- */
+
+/* If it could not be written, the directory says that it is not whole, and everybody is asked. */
+static void on_put(void *cluster, uint64_t hash, uint64_t token, enum directory_put put)
+{
+    struct cluster *c = cluster;
+    struct pending_arrival *p = map_find(&c->arrivals, hash, same, &token);
+
+    if (!p || !p->arrival)
+        return;
+    if (put == DIRECTORY_MOVED && c->members.peers.len)
+        await_confirmations(c, p);
+    else
+        let_in(c, p);
+}
 
 void arrivals_on_register(struct cluster *c, struct note *n)
 {
-    struct pending_arrival *p;
-    uint64_t token = ++c->last_name;
+    uint64_t token = 0;
 
-    if (n->arrival && !c->beat.away_ms) {
-        p = mem_new(struct pending_arrival);
-        p->token = token;
-        p->hash = n->name;
-        p->until_ms = cluster_now(c) + c->set->register_ms;
-        p->arrival = n->arrival;
-        map_add(&c->arrivals, hash_mix(token, 0), p);
-        list_push_back(&c->arrivals_oldest, &p->link);
-    } else if (n->arrival) {
-        send_home(c, n->name, n->arrival);
+    if (n->arrival) {
+        struct pending_arrival *p = come(c, n->name, n->arrival);
+
+        token = p->token;
+        if (c->beat.away_ms)
+            let_in(c, p);
     }
     n->arrival = NULL;
-    directory_put(c->directory, n->name, arrivals_on_put, c, token);
+    directory_put(c->directory, n->name, on_put, c, token);
 }
 
-void arrivals_on_put(void *cluster, uint64_t token, bool written)
+void arrivals_on_unregister(struct cluster *c, uint64_t hash)
 {
-    struct cluster *c = cluster;
-    struct pending_arrival *p = map_find(&c->arrivals, hash_mix(token, 0), same, &token);
+    struct pending_arrival *p;
 
-    (void)written; /* if not, the directory says it is not whole, and everybody is asked */
-    if (p && c->moved == p->hash && c->members.peers.len)
-        await_confirmations(c, p);
-    else if (p)
-        let_in(c, p);
-    c->moved = 0;
+    while ((p = map_find(&c->arrivals, hash, is_on_way, NULL)))
+        forget(c, p);
+    directory_remove(c->directory, hash);
 }
 
-void arrivals_forget_all(struct cluster *c)
+static void forget_list(struct cluster *c, const struct list *list)
 {
     struct list *link;
 
-    while ((link = list_first(&c->arrivals_oldest)) || (link = list_first(&c->arrivals_moving))) {
-        struct pending_arrival *p = container_of(link, struct pending_arrival, link);
+    while ((link = list_first(list)))
+        forget(c, container_of(link, struct pending_arrival, link));
+}
 
-        list_remove(link);
-        c->hub->discard(p->arrival);
-        mem_free(p->awaited);
-        mem_free(p);
-    }
+void arrivals_open(struct cluster *c)
+{
+    map_init(&c->arrivals);
+    list_init(&c->arrivals_oldest);
+    list_init(&c->arrivals_moving);
+    list_init(&c->arrivals_on_way);
+}
+
+void arrivals_close(struct cluster *c)
+{
+    forget_list(c, &c->arrivals_oldest);
+    forget_list(c, &c->arrivals_moving);
+    forget_list(c, &c->arrivals_on_way);
     map_fini(&c->arrivals);
     while (c->elsewhere.len) {
         mem_free(c->elsewhere.at[0]);
@@ -176,6 +252,16 @@ void arrivals_list(struct cluster *c)
     c->listing = true;
     c->list_shard = 0;
     c->list_cursor = UINT32_MAX;
+}
+
+/* Their entries may be written and their sessions not made. */
+static void list_those_coming(struct cluster *c)
+{
+    const struct pending_arrival *p;
+    size_t cursor = 0;
+
+    while ((p = map_each(&c->arrivals, &cursor)))
+        directory_put_again(c->directory, p->hash);
 }
 
 void arrivals_list_some(struct cluster *c)
@@ -196,6 +282,7 @@ void arrivals_list_some(struct cluster *c)
         if (++c->list_shard < c->hub->count)
             continue;
         c->listing = false;
+        list_those_coming(c);
         directory_listed(c->directory);
     }
     if (c->listing)
@@ -203,13 +290,6 @@ void arrivals_list_some(struct cluster *c)
 }
 
 /* ---- here and elsewhere ---- */
-
-bool arrivals_is_here(void *cluster, uint64_t hash)
-{
-    const struct cluster *c = cluster;
-
-    return presence_has(&hub_home(c->hub, hash)->presence, hash);
-}
 
 static void tell_home(struct cluster *c, uint64_t hash, bool elsewhere)
 {
@@ -287,6 +367,7 @@ void arrivals_tick(struct cluster *c)
             break;
         let_in(c, p);
     }
+    look_who_is_home(c);
     for (i = 0; i < c->elsewhere.len; i++) {
         struct absent *a = c->elsewhere.at[i];
 

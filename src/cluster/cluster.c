@@ -201,7 +201,7 @@ static void on_note(struct cluster *c, struct note *n)
         arrivals_on_register(c, n);
         break;
     case NOTE_UNREGISTER:
-        directory_remove(c->directory, n->name);
+        arrivals_on_unregister(c, n->name);
         break;
     case NOTE_OUTCOME:
         on_outcome(c, n);
@@ -494,9 +494,7 @@ enum err cluster_open(struct cluster **out, struct hub *h, const struct cluster_
         return e;
     }
     arena_init(&c->arena);
-    map_init(&c->arrivals);
-    list_init(&c->arrivals_oldest);
-    list_init(&c->arrivals_moving);
+    arrivals_open(c);
     map_init(&c->tallies);
     list_init(&c->orphans);
     list_init(&c->published);
@@ -559,7 +557,7 @@ void cluster_close(struct cluster *c)
     courier_forget_all(c);
     forward_forget_all(c);
     find_forget_all(c);
-    arrivals_forget_all(c);
+    arrivals_close(c);
     drop_notes(c);
     mem_free(c->staged);
     arena_fini(&c->arena);

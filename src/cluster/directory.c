@@ -187,7 +187,10 @@ static void on_put(void *context, const struct redisReply *reply)
     if (moved && d->events.on_moved)
         d->events.on_moved(d->events.context, hash);
     if (done)
-        done(asker, token, written);
+        done(asker, hash, token,
+             !written ? DIRECTORY_UNWRITTEN
+             : moved  ? DIRECTORY_MOVED
+                      : DIRECTORY_WRITTEN);
 }
 
 void directory_put(struct directory *d, uint64_t hash, directory_put_done *done, void *context,

@@ -57,7 +57,15 @@ enum directory_answer {
 
 typedef void directory_found(void *context, uint64_t token, enum directory_answer answer,
                              struct peer *peer);
-typedef void directory_put_done(void *context, uint64_t token, bool written);
+
+enum directory_put {
+    DIRECTORY_WRITTEN,
+    DIRECTORY_MOVED, /* written, and another node had it before */
+    DIRECTORY_UNWRITTEN,
+};
+
+typedef void directory_put_done(void *context, uint64_t hash, uint64_t token,
+                                enum directory_put put);
 
 MUST_USE struct directory *directory_open(struct loop *loop, struct redis *redis,
                                           const struct membership *members,

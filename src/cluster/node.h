@@ -94,9 +94,8 @@ struct cluster {
     struct list orphans; /* struct orphan, of former lives of ours */
     uint64_t former_life;
     struct list published; /* batches that Redis has not answered */
-    struct map arrivals;   /* token -> struct pending_arrival */
-    struct list arrivals_oldest, arrivals_moving;
-    uint64_t moved;     /* hash: the put that is answered next was a move */
+    struct map arrivals;   /* identity hash -> struct pending_arrival: one or more */
+    struct list arrivals_oldest, arrivals_moving, arrivals_on_way;
     struct map tallies; /* filter hash -> struct tally */
     struct list tallies_idle, tallies_asking;
     size_t parked_bytes;  /* of findAny messages that wait for other nodes' counts */

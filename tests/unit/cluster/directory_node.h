@@ -50,11 +50,12 @@ static inline void on_found(void *context, uint64_t token, enum directory_answer
     w.said[w.n++].peer = peer ? peer->number : 0;
 }
 
-static inline void on_put(void *context, uint64_t token, bool written)
+static inline void on_put(void *context, uint64_t hash, uint64_t token, enum directory_put put)
 {
     (void)context;
+    (void)hash;
     w.said[w.n].token = token;
-    w.said[w.n++].answer = written;
+    w.said[w.n++].answer = (int)put;
 }
 
 static inline void list_now(struct node *n)

@@ -18,7 +18,7 @@ static void a_full_redis_takes_the_mark(void **state)
     fake_answer_all();
     assert_int_equal(w.n, 1);
     assert_int_equal(w.said[0].token, 4);
-    assert_false(w.said[0].answer);
+    assert_int_equal(w.said[0].answer, DIRECTORY_UNWRITTEN);
     assert_false(directory_is_whole(w.node[0].d));
     assert_answer(1, 2, DIRECTORY_UNSURE, 0);
     assert_answer(1, 1, DIRECTORY_FOUND, 1);

@@ -246,13 +246,14 @@ static bool finds(struct node *n, uint64_t hash, const struct node *at)
     return p && strcmp(p->id, at->id) == 0;
 }
 
-static void on_put(void *context, uint64_t token, bool written)
+static void on_put(void *context, uint64_t hash, uint64_t token, enum directory_put put)
 {
     struct node *n = context;
 
+    (void)hash;
     (void)token;
-    n->written += written;
-    n->refused += !written;
+    n->written += put != DIRECTORY_UNWRITTEN;
+    n->refused += put == DIRECTORY_UNWRITTEN;
 }
 
 static void arrive(struct node *n, uint64_t hash)
