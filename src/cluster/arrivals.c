@@ -20,8 +20,8 @@ struct pending_arrival {
     struct list link; /* in arrivals_oldest, arrivals_moving or arrivals_on_way */
     uint64_t token, hash;
     int64_t until_ms;
-    struct arrival *arrival; /* owned; null: it is on its way */
-    uint32_t count;
+    struct arrival *arrival;   /* owned; null: it is on its way */
+    uint32_t count, confirmed; /* of awaited; the first so many have confirmed */
     struct awaited {
         uint32_t peer;
         uint64_t number; /* of the first item after MOVED */
@@ -137,14 +137,11 @@ static bool is_confirmed(const struct cluster *c, const struct awaited *a)
     return !p || p->stream.first >= a->number || cluster_now(c) - p->heard_ms > 2 * c->set->beat_ms;
 }
 
-static bool all_know(const struct cluster *c, const struct pending_arrival *p)
+static bool all_know(const struct cluster *c, struct pending_arrival *p)
 {
-    uint32_t i;
-
-    for (i = 0; i < p->count; i++)
-        if (!is_confirmed(c, &p->awaited[i]))
-            return false;
-    return true;
+    while (p->confirmed < p->count && is_confirmed(c, &p->awaited[p->confirmed]))
+        p->confirmed++;
+    return p->confirmed == p->count;
 }
 
 static void await_confirmations(struct cluster *c, struct pending_arrival *p)
@@ -163,16 +160,18 @@ static void await_confirmations(struct cluster *c, struct pending_arrival *p)
     list_push_back(&c->arrivals_moving, &p->link);
 }
 
+/* Who began to wait later waits for later items of the same streams, and has later to give up: only
+   the first need be asked. */
 void arrivals_on_confirmed(struct cluster *c)
 {
-    struct list *link = list_first(&c->arrivals_moving), *next;
+    struct list *link;
 
-    for (; link && link != &c->arrivals_moving; link = next) {
+    while ((link = list_first(&c->arrivals_moving))) {
         struct pending_arrival *p = container_of(link, struct pending_arrival, link);
 
-        next = link->next;
-        if (cluster_now(c) >= p->until_ms || all_know(c, p))
-            let_in(c, p);
+        if (cluster_now(c) < p->until_ms && !all_know(c, p))
+            return;
+        let_in(c, p);
     }
 }
 

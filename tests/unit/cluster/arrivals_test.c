@@ -70,6 +70,31 @@ static void who_has_moved_waits_until_the_others_know(void **state)
     assert_true(shard_step(&w.node[2]));
 }
 
+/* Each as soon as both others know, and not before. */
+static void many_who_have_moved_wait_for_their_own_items(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CLIENTS; i++)
+        connect_to(0, i);
+    settle();
+    for (int i = 0; i < CLIENTS; i++) {
+        close_sock(&w.sock[i]);
+        connect_to(1, i);
+        cluster_step(&w.node[1]);
+        fake_answer(1);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_true(wire_step(1, 0));
+        assert_false(shard_step(&w.node[1]));
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_true(wire_step(1, 2));
+        assert_true(shard_step(&w.node[1]));
+        assert_false(shard_step(&w.node[1]));
+        assert_true(is_served(1, i));
+    }
+}
+
 /* Nobody need be lost who is neither waiting any more nor there yet. */
 static void who_is_on_the_way_is_written_again_with_the_others(void **state)
 {
@@ -117,6 +142,7 @@ int main(void)
         TEST(who_comes_is_let_in_when_written),
         TEST(who_is_not_written_in_time_is_let_in),
         TEST(who_has_moved_waits_until_the_others_know),
+        TEST(many_who_have_moved_wait_for_their_own_items),
         TEST(who_is_on_the_way_is_written_again_with_the_others),
         TEST(a_second_socket_on_its_way_is_registered_again),
     };
