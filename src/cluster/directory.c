@@ -112,7 +112,8 @@ void directory_settle(struct directory *d, uint64_t hash, bool put)
         return;
     }
     if (d->settle.len >= DIRECTORY_SETTLE_MAX) {
-        d->sweep.own |= !put; /* a put that is not wanted any more is written again by a list */
+        if (!put) /* a put that is not wanted any more is written again by a list */
+            directory_suspect(d, directory_master_of(d, hash));
         return;
     }
     s = mem_new(struct settle);

@@ -9,6 +9,9 @@
  *          and after the entry was missed, unchanged: after FLUSHALL, a restart, a failover or a
  *          full memory it does not, until each node has written its clients again. Until then the
  *          answer is UNSURE: ask everybody. So it is for an entry of a life nobody knows (yet).
+ * Strays:  a Redis process that is not the one before may know an older truth (it was started from
+ *          what it had saved, or took over from a master it lagged behind): then each node looks
+ *          for entries of its own whose client is not here, and removes them.
  * Owner:   the cluster thread.      Thread: that one's.
  * Bound:   cache_entries; the oldest answer is forgotten first. Lookups under way share one
  *          question. Writing again: 4,096 commands under way, the rest as hashes.
@@ -42,8 +45,8 @@ struct directory_events {
     void (*on_moved)(void *context, uint64_t hash);
     /* Put again, and another living node has it: it is theirs, unless this is found wrong. */
     void (*on_elsewhere)(void *context, uint64_t hash);
-    /* Is it still a client of this process? Asked right before it is written again, and before an
-       entry of ours is taken for a stray. */
+    /* Is it still a client of this process, or about to be one? Asked right before it is written
+       again, and before an entry of ours is removed as a stray. */
     bool (*is_here)(void *context, uint64_t hash);
 };
 

@@ -1,3 +1,5 @@
+#include "cluster/directory_part.h"
+
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -470,6 +472,7 @@ void directory_on_master(struct directory *d, uint32_t master)
     fit(d);
     if (d->withdrawn || master >= d->part_count)
         return;
+    directory_sweep_on_master(d, master);
     needs(d, master, d->loop->now_ms);
     probe(d, master);
     list_if_ready(d);

@@ -17,6 +17,7 @@
 #include "base/vec.h"
 #include "cluster/directory.h"
 #include "cluster/directory_cache.h"
+#include "cluster/directory_part.h"
 #include "cluster/record.h"
 #include "flow/wheel.h"
 
@@ -43,34 +44,6 @@ struct op {
     uint64_t token;
     struct question *question;
     struct proof *proof;
-};
-
-/*  NEEDS -> PROBING -> READY -> LISTING -> MARKING -> WHOLE;  from each back to NEEDS */
-enum part_state {
-    PART_NEEDS,   /* from due_ms on */
-    PART_PROBING, /* does Redis let us write? */
-    PART_READY,   /* for the next list */
-    PART_LISTING,
-    PART_MARKING,
-    PART_WHOLE,
-};
-
-/* Ours on one master. */
-struct part {
-    enum part_state state;
-    bool listed;    /* LISTING: all have been put again, */
-    uint32_t round; /* changes when what is under way counts no more */
-    size_t pending; /* and so many of them are not confirmed yet */
-    int64_t due_ms;
-    uint64_t epoch;
-    bool proving;      /* directory_look: one proof at a time, */
-    struct vec doubts; /* and who waits for the next one: struct question */
-};
-
-struct again {
-    uint64_t hash;
-    uint32_t master, round;
-    bool wanted; /* whether is_here or not: a put that failed */
 };
 
 struct directory {
@@ -104,17 +77,15 @@ struct directory {
     struct map lives;
     struct list lives_oldest_first;
     struct sweep {
-        bool active, again, saw_stranger;
-        bool own, collecting; /* entries of ours are to be looked at; and are, in this pass */
+        bool active, again, failed, saw_stranger;
+        bool all;   /* this pass: every master, not only those that are suspect */
+        bool begun; /* the master at hand: its first keys have been asked for */
+        bool own;   /* and entries of ours are looked at, too */
         uint32_t master;
         char cursor[24];
         size_t outstanding;
-        bool failed;
         int64_t begun_ms, due_ms;
         struct timer timer;
-        uint64_t *strays; /* entries of ours whose client is not here */
-        size_t stray_count;
-        int64_t strays_due_ms;
     } sweep;
 };
 
@@ -133,16 +104,6 @@ void directory_settled(struct directory *d, uint64_t hash);
 void directory_settle_wanted(struct directory *d); /* the failed puts, for a list */
 bool directory_is_wanted(const struct directory *d, uint64_t hash); /* is it one of them? */
 bool directory_is_here(const struct directory *d, uint64_t hash);
-
-/* ---- directory_part.c ---- */
-void directory_parts_init(struct directory *d);
-void directory_parts_fini(struct directory *d);
-void directory_parts_beat(struct directory *d);
-void directory_part_failed(struct directory *d, uint32_t master);
-void directory_queue(struct directory *d, uint64_t hash, bool wanted);
-/* The key of a node's mark on a master, appended to out. False: that master is not known. */
-bool directory_mark_key(const struct directory *d, uint32_t master, const char *id,
-                        struct buf *out);
 
 /* ---- directory_look.c ---- */
 void directory_look_init(struct directory *d);

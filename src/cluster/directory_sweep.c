@@ -13,11 +13,10 @@
 enum {
     FIRST_MS = 15000,
     EVERY_MS = 300000,
-    AFTER_FAILURE_MS = 5000,
+    AFTER_FAILURE_MS = 1000,
     PAUSE_MS = 10,          /* between two slices, so that a sweep is not all Redis does */
     LONGEST_MS = 3600000,   /* then a pass is given up: its cursor never ends */
     KEYS_OF_A_SLICE = 8192, /* asked for are 1,000; Redis may give some more */
-    STRAYS_MAX = 65536,
 };
 
 /* Only if it is still what it was. */
@@ -84,7 +83,77 @@ enum owner directory_owner_of(struct directory *d, struct bytes value, struct pe
     return has_ended(d, life_of(d, life)) ? OWNER_ENDED : OWNER_STRANGER;
 }
 
-/* ---- a pass over all masters ---- */
+/* ---- which masters may have entries of ours that are wrong ---- */
+
+static bool is_suspect(const struct directory *d, uint32_t master)
+{
+    return master < d->part_count && d->parts[master].suspect;
+}
+
+static bool any_suspect(const struct directory *d)
+{
+    for (uint32_t i = 0; i < d->part_count; i++)
+        if (d->parts[i].suspect)
+            return true;
+    return false;
+}
+
+void directory_suspect(struct directory *d, uint32_t master)
+{
+    if (master < d->part_count)
+        d->parts[master].suspect = true;
+}
+
+/* "run_id:<40 hex digits>": of one process. Empty: it does not say. */
+static struct bytes run_of(const struct redisReply *reply)
+{
+    struct bytes head, rest, run;
+
+    if (!reply || !directory_is_string(reply) ||
+        !bytes_cut(directory_text(reply), BYTES("run_id:"), &head, &rest) ||
+        !bytes_cut(rest, BYTES("\r\n"), &run, &head) || run.len >= DIRECTORY_RUN_TEXT)
+        return (struct bytes){0};
+    return run;
+}
+
+/* Another process than the one we wrote to may know what was true before: it was started again from
+   what it had saved, or took a master's place and had not heard the last of it. */
+static void on_server(void *context, const struct redisReply *reply)
+{
+    struct op *op = context;
+    struct directory *d = op->d;
+    struct part *p = op->master < d->part_count ? &d->parts[op->master] : NULL;
+    struct bytes run = run_of(reply);
+
+    directory_op_free(op);
+    if (!p)
+        return;
+    if (p->is_known && (!run.len || !bytes_equal(run, bytes_text(p->run)))) {
+        p->suspect = true;
+        directory_sweep_beat(d);
+    }
+    p->is_known = true;
+    memcpy(p->run, run.at ? run.at : "", run.len);
+    p->run[run.len] = '\0';
+}
+
+void directory_sweep_on_master(struct directory *d, uint32_t master)
+{
+    const struct bytes argv[] = {BYTES("INFO"), BYTES("server")};
+    struct op *op = directory_op(d, 0);
+
+    op->master = master;
+    redis_command_on(d->redis, master, argv, 2, on_server, op);
+}
+
+/* ---- a pass over the masters ---- */
+
+static void fail(struct directory *d)
+{
+    d->sweep.failed = true;
+    if (d->sweep.own)
+        directory_suspect(d, d->sweep.master);
+}
 
 static void end_pass(struct directory *d)
 {
@@ -92,17 +161,15 @@ static void end_pass(struct directory *d)
     int64_t now = d->loop->now_ms;
 
     s->active = false;
-    s->due_ms = now + EVERY_MS;
-    if (s->saw_stranger)
-        s->due_ms = now + DIRECTORY_STRANGER_MS + 1000;
     if (s->failed) {
         s->due_ms = now + AFTER_FAILURE_MS;
-        s->again = true;
-        s->own |= s->collecting;
-    } else if (s->collecting) {
-        s->own |= s->stray_count == STRAYS_MAX; /* the rest another time */
-        s->strays_due_ms = now + DIRECTORY_STRANGER_MS;
+        s->again |= s->all;
+        return;
     }
+    if (s->all)
+        s->due_ms = now + EVERY_MS;
+    if (s->saw_stranger && s->due_ms > now + DIRECTORY_STRANGER_MS + 1000)
+        s->due_ms = now + DIRECTORY_STRANGER_MS + 1000;
 }
 
 static void slice_reply(struct directory *d)
@@ -116,7 +183,8 @@ static void on_removed(void *context, const struct redisReply *reply)
     struct op *op = context;
     struct directory *d = op->d;
 
-    d->sweep.failed |= !reply;
+    if (!reply)
+        fail(d);
     directory_op_free(op);
     slice_reply(d);
 }
@@ -130,34 +198,46 @@ static void remove_entry(struct directory *d, uint64_t hash, struct bytes value)
     redis_command(d->redis, argv, 5, 3, on_removed, directory_op(d, hash));
 }
 
-static void add_stray(struct directory *d, uint64_t hash)
+/* Ours, and the client is not. A write that is under way has the last word. */
+static bool is_stray(const struct directory *d, uint64_t hash)
 {
-    struct sweep *s = &d->sweep;
+    return d->sweep.own && !directory_is_here(d, hash) &&
+           !map_find(&d->writes, hash, directory_same, NULL);
+}
 
-    if (!s->collecting || s->stray_count == STRAYS_MAX || directory_is_here(d, hash))
-        return;
-    if (!s->strays)
-        s->strays = mem_alloc(STRAYS_MAX * sizeof(*s->strays));
-    s->strays[s->stray_count++] = hash;
+static void look_at_entry(struct directory *d, uint64_t hash, struct bytes value)
+{
+    struct peer *peer = NULL;
+
+    switch (directory_owner_of(d, value, &peer)) {
+    case OWNER_US:
+        if (is_stray(d, hash))
+            directory_remove(d, hash);
+        break;
+    case OWNER_ENDED:
+        if (d->sweep.all || membership_is_first(d->members))
+            remove_entry(d, hash, value);
+        break;
+    case OWNER_STRANGER:
+        d->sweep.saw_stranger = true;
+        break;
+    case OWNER_PEER: /* that one looks itself */
+    case OWNER_JUNK:
+        break;
+    }
 }
 
 static void on_entry(void *context, const struct redisReply *reply)
 {
     struct op *op = context;
     struct directory *d = op->d;
-    struct peer *peer = NULL;
+    uint64_t hash = op->hash;
 
-    d->sweep.failed |= !reply;
-    if (reply && directory_is_string(reply)) {
-        enum owner owner = directory_owner_of(d, directory_text(reply), &peer);
-
-        if (owner == OWNER_ENDED)
-            remove_entry(d, op->hash, directory_text(reply));
-        else if (owner == OWNER_US)
-            add_stray(d, op->hash);
-        d->sweep.saw_stranger |= owner == OWNER_STRANGER;
-    }
     directory_op_free(op);
+    if (!reply)
+        fail(d);
+    else if (directory_is_string(reply))
+        look_at_entry(d, hash, directory_text(reply));
     slice_reply(d);
 }
 
@@ -207,7 +287,7 @@ static bool is_cursor(const struct redisReply *r)
 static void next_master(struct sweep *s)
 {
     s->master++;
-    memcpy(s->cursor, "0", 2);
+    s->begun = false;
 }
 
 static void on_scanned(void *context, const struct redisReply *reply)
@@ -219,7 +299,7 @@ static void on_scanned(void *context, const struct redisReply *reply)
     directory_op_free(op);
     if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         !is_cursor(reply->element[0]) || reply->element[1]->type != REDIS_REPLY_ARRAY) {
-        s->failed = true;
+        fail(d);
         next_master(s);
     } else {
         memcpy(s->cursor, reply->element[0]->str, reply->element[0]->len);
@@ -250,6 +330,24 @@ static void scan(struct directory *d)
     buf_fini(&pattern);
 }
 
+/* The next master with something to look at. False: there is none. */
+static bool begin_master(struct directory *d)
+{
+    struct sweep *s = &d->sweep;
+
+    for (; s->master < redis_masters(d->redis); s->master++) {
+        s->own = is_suspect(d, s->master);
+        if (!s->own && !s->all)
+            continue;
+        if (s->own)
+            d->parts[s->master].suspect = false;
+        s->begun = true;
+        memcpy(s->cursor, "0", 2);
+        return true;
+    }
+    return false;
+}
+
 static void on_due(struct timer *t)
 {
     struct directory *d = container_of(t, struct directory, sweep.timer);
@@ -258,29 +356,24 @@ static void on_due(struct timer *t)
     if (d->withdrawn)
         return;
     if (d->loop->now_ms - s->begun_ms > LONGEST_MS)
-        s->failed = true;
-    else if (s->master < redis_masters(d->redis)) {
+        fail(d);
+    else if (s->begun || begin_master(d)) {
         scan(d);
         return;
     }
     end_pass(d);
 }
 
-static void start_pass(struct directory *d)
+/* all: every master; else those with a suspicion only. */
+static void start_pass(struct directory *d, bool all)
 {
     struct sweep *s = &d->sweep;
 
     s->active = true;
-    s->again = s->failed = s->saw_stranger = false;
+    s->all = all;
+    s->again = s->failed = s->saw_stranger = s->begun = false;
     s->begun_ms = d->loop->now_ms;
     s->master = 0;
-    memcpy(s->cursor, "0", 2);
-    s->collecting = s->own;
-    s->own = false;
-    if (s->collecting) {
-        s->stray_count = 0;
-        s->strays_due_ms = 0;
-    }
     wheel_start(&d->loop->wheel, &s->timer, d->loop->now_ms);
 }
 
@@ -304,39 +397,19 @@ bool directory_is_sweeping(const struct directory *d)
     return d->sweep.active || d->sweep.again;
 }
 
-static void remove_strays(struct directory *d)
-{
-    struct sweep *s = &d->sweep;
-
-    for (size_t i = 0; i < s->stray_count; i++)
-        if (!directory_is_here(d, s->strays[i]) &&
-            !map_find(&d->writes, s->strays[i], directory_same, NULL))
-            directory_remove(d, s->strays[i]);
-    mem_free(s->strays);
-    s->strays = NULL;
-    s->stray_count = 0;
-    s->strays_due_ms = 0;
-}
-
 void directory_sweep_beat(struct directory *d)
 {
     struct sweep *s = &d->sweep;
-    int64_t now = d->loop->now_ms;
+    bool is_due = s->due_ms <= d->loop->now_ms;
 
-    if (d->withdrawn || s->active)
+    if (d->withdrawn || s->active || (s->failed && !is_due))
         return;
-    if (s->strays_due_ms) {
-        if (s->strays_due_ms <= now)
-            remove_strays(d);
-    } else if (s->own && !s->again) {
-        s->again = true;
-    }
-    if (s->due_ms > now && !(s->again && !s->failed))
-        return;
-    if (s->again || membership_is_first(d->members))
-        start_pass(d);
-    else
-        s->due_ms = now + EVERY_MS;
+    if (s->again || (is_due && membership_is_first(d->members)))
+        start_pass(d, true);
+    else if (any_suspect(d))
+        start_pass(d, false);
+    else if (is_due)
+        s->due_ms = d->loop->now_ms + EVERY_MS;
 }
 
 void directory_sweep_init(struct directory *d)
@@ -352,7 +425,6 @@ void directory_sweep_fini(struct directory *d)
     struct list *link;
 
     wheel_stop(&d->sweep.timer);
-    mem_free(d->sweep.strays);
     while ((link = list_first(&d->lives_oldest_first))) {
         list_remove(link);
         mem_free(container_of(link, struct life, link));

@@ -1,5 +1,6 @@
 #include "cluster/directory.h"
 
+#include "cluster/directory_sweep.h"
 #include "unit/cluster/directory_site.h"
 
 static void a_client_is_found_where_it_is(void **state)
@@ -294,6 +295,50 @@ static void what_nobody_knows_is_swept_at_the_second_look(void **state)
     assert_string_equal(entry(2), "junk");
 }
 
+static void all_see_a_new_link(void)
+{
+    for (int i = 0; i < NODES; i++)
+        directory_on_master(w.node[i].d, 0);
+}
+
+/* It was started again from what it had saved. */
+static void another_redis_may_know_an_older_truth(void **state)
+{
+    int scans;
+
+    (void)state;
+    all_whole();
+    for (uint64_t h = 1; h <= 12; h++)
+        put((int)(h % 3), h);
+    fake_answer_all();
+    scans = fake.scans;
+    all_see_a_new_link(); /* the same process: nothing can have become older */
+    pass(2000);
+    assert_int_equal(fake.scans, scans);
+    for (uint64_t h = 1; h <= 3; h++) {
+        not_here(&w.node[h % 3], h);
+        directory_remove(w.node[h % 3].d, h);
+    }
+    fake_answer_all();
+    assert_null(entry(1));
+    set_entry(1, OWNED_BY_B);
+    set_entry(2, "c 00000000000000a2");
+    set_entry(3, OWNED_BY_A);
+    set_entry(13, "d 00000000000000ee"); /* a node that has ended since */
+    for (int i = 0; i < NODES; i++)
+        directory_life_ended(w.node[i].d, 0xee);
+    fake.run++;
+    all_see_a_new_link();
+    pass(1500);
+    for (uint64_t h = 1; h <= 3; h++)
+        assert_null(entry(h));
+    for (uint64_t h = 4; h <= 12; h++)
+        assert_non_null(entry(h));
+    assert_null(entry(13));
+    for (int i = 0; i < NODES; i++)
+        assert_true(directory_is_whole(w.node[i].d));
+}
+
 static redisReply *scan_is_refused(const struct fake_command *c)
 {
     static int n;
@@ -329,6 +374,49 @@ static redisReply *scan_is_refused(const struct fake_command *c)
     }
     r->element[1] = fake_array(0);
     return r;
+}
+
+static redisReply *scan_fails(const struct fake_command *c)
+{
+    return strcmp(c->argv[0], "SCAN") == 0 ? fake_text(REDIS_REPLY_ERROR, "ERR") : NULL;
+}
+
+static redisReply *info_is_refused(const struct fake_command *c)
+{
+    return strcmp(c->argv[0], "INFO") == 0 ? fake_text(REDIS_REPLY_ERROR, "NOPERM") : NULL;
+}
+
+static void strays_are_looked_for_until_that_succeeds(void **state)
+{
+    (void)state;
+    all_see_a_new_link();
+    all_whole();
+    set_entry(1, OWNED_BY_B);
+    fake.run++;
+    fake.instead = scan_fails;
+    all_see_a_new_link();
+    pass(3000);
+    assert_non_null(entry(1));
+    fake.instead = NULL;
+    pass(2000);
+    assert_null(entry(1));
+    /* the link breaks while they are looked for */
+    set_entry(1, OWNED_BY_B);
+    fake.run++;
+    all_see_a_new_link();
+    fake_answer_all();
+    w.node[1].redis.cut = true;
+    pass(3000);
+    assert_non_null(entry(1));
+    w.node[1].redis.cut = false;
+    pass(2000);
+    assert_null(entry(1));
+    /* who does not say which process it is may be another one */
+    set_entry(1, OWNED_BY_B);
+    fake.instead = info_is_refused;
+    all_see_a_new_link();
+    pass(2000);
+    assert_null(entry(1));
 }
 
 static void a_sweep_that_fails_comes_again(void **state)
@@ -483,6 +571,8 @@ int main(void)
         TEST(a_move_is_told_and_the_old_node_cannot_remove),
         TEST(entries_of_an_ended_life_are_swept),
         TEST(what_nobody_knows_is_swept_at_the_second_look),
+        TEST(another_redis_may_know_an_older_truth),
+        TEST(strays_are_looked_for_until_that_succeeds),
         TEST(a_sweep_that_fails_comes_again),
         TEST(a_redis_gone_mad_harms_nobody),
         TEST(a_peer_let_go_for_a_moment_keeps_its_entries),

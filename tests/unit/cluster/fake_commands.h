@@ -60,6 +60,7 @@ static inline redisReply *fake_do_scan(const struct fake_command *c)
     redisReply *r = fake_array(2);
     char cursor[24];
 
+    fake.scans++;
     if (!below || below > fake.keys)
         below = fake.keys;
     from = below > 3 ? below - 3 : 0;
@@ -69,6 +70,14 @@ static inline redisReply *fake_do_scan(const struct fake_command *c)
     for (long i = from; i < below; i++)
         r->element[1]->element[i - from] = fake_string(fake.at[i].key);
     return r;
+}
+
+static inline redisReply *fake_do_info(void)
+{
+    char text[80];
+
+    snprintf(text, sizeof(text), "# Server\r\nrun_id:%040d\r\ntcp_port:1\r\n", fake.run);
+    return fake_string(text);
 }
 
 static inline redisReply *fake_do(const struct fake_command *c)
@@ -98,6 +107,8 @@ static inline redisReply *fake_do(const struct fake_command *c)
     }
     if (strcmp(verb, "SCAN") == 0)
         return fake_do_scan(c);
+    if (strcmp(verb, "INFO") == 0)
+        return fake_do_info();
     if (fake.script)
         return fake.script(c);
     if (strcmp(verb, "EVAL") == 0)

@@ -38,7 +38,8 @@ static struct fake {
     int64_t now_ms;
     uint32_t masters;
     bool full;
-    int carried_out;
+    int run; /* which process it is */
+    int carried_out, scans;
     redisReply *(*script)(const struct fake_command *c);  /* answers EVALSHA; null: NOSCRIPT */
     redisReply *(*instead)(const struct fake_command *c); /* not null: what it answers counts */
 } fake;

@@ -474,6 +474,35 @@ static void a_restarted_redis_is_filled_again(void **state)
     AWAIT(all_see(2));
 }
 
+/* What it had saved, and who has left since then. */
+static void a_redis_with_an_older_truth_is_put_right(void **state)
+{
+    int64_t since;
+
+    (void)state;
+    server_needed();
+    for (uint64_t h = 1; h <= 30; h++)
+        arrive(&w.node[h % NODES], h);
+    AWAIT(keys() == 30);
+    assert_true(server_says(&w.server, "OK", "SAVE"));
+    for (uint64_t h = 1; h <= 5; h++) {
+        left(&w.node[h % NODES], h);
+        directory_remove(w.node[h % NODES].directory, h);
+    }
+    arrive(&w.node[0], 60);
+    AWAIT(keys() == 26);
+    server_kill(&w.server);
+    server_start(&w.server);
+    since = clock_mono_ms();
+    assert_int_equal(keys(), 30);
+    AWAIT(all_whole() && keys() == 26);
+    print_message("right again after %lld ms\n", (long long)(clock_mono_ms() - since));
+    for (uint64_t h = 1; h <= 5; h++)
+        assert_int_equal(ask(&w.node[(h + 1) % NODES], h), DIRECTORY_NOBODY);
+    assert_true(finds(&w.node[1], 60, &w.node[0]));
+    nothing_dies();
+}
+
 static void a_full_redis_kills_nobody(void **state)
 {
     (void)state;
@@ -621,6 +650,7 @@ int main(void)
         TEST(flushall_is_mended),
         TEST(a_frozen_redis_kills_nobody),
         TEST(a_restarted_redis_is_filled_again),
+        TEST(a_redis_with_an_older_truth_is_put_right),
         TEST(a_full_redis_kills_nobody),
         TEST(who_was_away_too_long_lives_anew),
         TEST(an_older_twin_is_told),
