@@ -203,14 +203,17 @@ void redis_slots_moved(struct redis *r, uint16_t slot, const struct redis_addres
     r->look = true;
 }
 
-/* The key is on its way to another node, and this one command has to follow it. */
-static bool follow_ask(struct redis *r, const struct redis_address *to, struct redis_ask *ask,
-                       struct bytes command)
+/* The key is on its way to another node, and this one command has to follow it. A server that names
+   itself says nothing; and the command stands in the very output it would be written to. */
+static bool follow_ask(struct redis *r, const struct redis_node *from,
+                       const struct redis_address *to, struct redis_ask *ask, struct bytes command)
 {
     static const char asking[] = "*1\r\n$6\r\nASKING\r\n";
     struct redis_node *n = redis_node_named(r, to);
     struct redis_ask nothing = {.kind = REDIS_ASK_NOTHING, .slot = REDIS_NO_SLOT};
 
+    if (n == from)
+        return let_wait(r, ask, command, LATER_MS);
     ask->counted = false;
     return n && !redis_link_give_made(n->commands, BYTES(asking), &nothing) &&
            !redis_link_give_made(n->commands, command, ask);
@@ -234,7 +237,7 @@ static bool follow(struct redis *r, const struct redis_node *n, struct redis_ask
     if (ask->tries < UINT8_MAX)
         ask->tries++;
     if (refusal == REDIS_ASK && ask->tries <= REDIRECTS)
-        return follow_ask(r, &to, ask, command);
+        return follow_ask(r, n, &to, ask, command);
     if (refusal == REDIS_MOVED)
         redis_slots_moved(r, slot, &to);
     return let_wait(r, ask, command, ask->tries <= REDIRECTS ? 0 : LATER_MS);

@@ -172,11 +172,44 @@ static void strange_maps_do_no_harm(void **state)
     assert_true(used > 0); /* it has been believed now and then */
 }
 
+/* The command that is repeated stands in the very output it is written to, which grows just then:
+   20 bytes each, 16 in front of the second that is repeated, and 2,048 are full. */
+static void an_ask_that_names_its_own_server_is_waited_out(void **state)
+{
+    enum { GIVEN = 100 };
+    static char map[256], asks[8 * 1024], seed[32];
+    static const char *const seeds[] = {seed, NULL};
+    static const char *const speeches[] = {map, asks};
+    int fd = impostor_listen(&impostor), len;
+
+    (void)state;
+    snprintf(map, sizeof(map),
+             FINDER_GREETING INFO "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:%u\r\n",
+             (unsigned)impostor.port);
+    len = snprintf(asks, sizeof(asks), "%s", FINDER_GREETING);
+    for (int i = 0; i < GIVEN; i++)
+        len += snprintf(asks + len, sizeof(asks) - (size_t)len, "-ASK 7629 127.0.0.1:%u\r\n",
+                        (unsigned)impostor.port);
+    snprintf(seed, sizeof(seed), "127.0.0.1:%u", (unsigned)impostor.port);
+    impostor_start(&impostor, fd, speeches, sizeof(speeches) / sizeof(*speeches));
+    site_prepare(&site);
+    site.set.nodes = seeds;
+    site.set.answer_ms = 200;
+    site_open(&site);
+    SITE_AWAIT(&site, redis_masters(site.redis) == 1);
+    ended = 0;
+    for (int i = 0; i < GIVEN; i++)
+        redis_command(site.redis, (struct bytes[]){BYTES("GET"), BYTES("k")}, 2, 1, count_end,
+                      NULL);
+    SITE_AWAIT(&site, ended == GIVEN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(strange_replies_do_no_harm, end),
         cmocka_unit_test_teardown(strange_maps_do_no_harm, end),
+        cmocka_unit_test_teardown(an_ask_that_names_its_own_server_is_waited_out, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
