@@ -332,7 +332,9 @@ static void number_masters(struct redis *r)
     }
 }
 
-/* One number after the other until every master has got one of its own. */
+/* The smallest number in its slots, by nothing but the map: all who use this Redis tell a master by
+   the same tag, whatever they have seen of it before. One whose slots are as before keeps its own.
+ */
 static void find_tags(struct redis *r)
 {
     uint32_t missing = 0;
@@ -340,7 +342,7 @@ static void find_tags(struct redis *r)
     for (uint32_t i = 0; i < r->masters.len; i++) {
         struct redis_node *n = r->masters.at[i];
 
-        if (n->tag[0] && r->slots->at[redis_slot(bytes_text(n->tag))].owner != n)
+        if (n->print != n->old_print)
             n->tag[0] = 0;
         missing += !n->tag[0];
     }

@@ -110,6 +110,38 @@ static void each_master_has_a_tag(void **state)
     assert_int_equal(a.type, 0);
 }
 
+/* Who saw slots move and who did not tell a master by the same tag. */
+static void tags_are_the_same_for_all(void **state)
+{
+    int slot = redis_slot(BYTES("0")), from = slot / 5461, to = (from + 1) % 3;
+    static struct site other;
+    char key[16], tag[16];
+
+    (void)state;
+    begin();
+    SITE_AWAIT(&site, site.up);
+    key_at(to, key);
+    snprintf(tag, sizeof(tag), "%s",
+             redis_tag_of(site.redis, redis_master_of(site.redis, bytes_text(key))));
+    assert_string_not_equal(tag, "0");
+    for (int i = 0; i < 3; i++) /* the smallest number goes to another master */
+        assert_true(
+            server_says(&nodes.at[i], "OK", "CLUSTER SETSLOT %d NODE %s", slot, nodes.ids[to]));
+    SITE_AWAIT(&site, redis_master_of(site.redis, BYTES("0")) ==
+                          redis_master_of(site.redis, bytes_text(key)));
+    site_prepare(&other);
+    other.set.nodes = nodes.seeds;
+    site_open(&other);
+    SITE_AWAIT(&other, other.up);
+    for (int i = 0; i < 3; i++) {
+        key_at(i, key);
+        assert_string_equal(
+            redis_tag_of(site.redis, redis_master_of(site.redis, bytes_text(key))),
+            redis_tag_of(other.redis, redis_master_of(other.redis, bytes_text(key))));
+    }
+    site_close(&other);
+}
+
 /* ---- failover ---- */
 
 static void a_replica_takes_over(void **state)
@@ -336,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(keys_go_where_they_belong, end),
         cmocka_unit_test_teardown(each_master_has_a_tag, end),
+        cmocka_unit_test_teardown(tags_are_the_same_for_all, end),
         cmocka_unit_test_teardown(a_replica_takes_over, end),
         cmocka_unit_test_teardown(a_slot_moves_under_the_load, end),
         cmocka_unit_test_teardown(a_cluster_that_is_down_is_waited_for_a_while, end),
