@@ -14,8 +14,8 @@ enum {
     KNOWN = 256,    /* addresses of nodes that are remembered to be asked */
     MASTERS = 1024, /* of one answer */
     RANGES = 16384,
-    HURRY_MS = 100, /* between two questions at least */
-    EVERY_MS = 1000,
+    HURRY_MS = 100,  /* between two questions at least */
+    EVERY_MS = 1000, /* the same, when all that is known is that slots have moved */
     EVERY_HEALTHY_MS = 5000,
     RETRY_LEAST_MS = 50,
     RETRY_MOST_MS = 1000,
@@ -117,7 +117,7 @@ static void on_due(struct timer *t)
     arm(f, r->shape == REDIS_CLUSTER && is_well(r) ? EVERY_HEALTHY_MS : EVERY_MS);
 }
 
-void redis_finder_hurry(struct redis *r)
+static void ask_after(struct redis *r, int64_t least_ms)
 {
     struct redis_finder *f = r->finder;
     int64_t since_ms;
@@ -125,7 +125,17 @@ void redis_finder_hurry(struct redis *r)
     if (!f || r->closing)
         return;
     since_ms = r->world.loop->now_ms - f->asked_ms;
-    arm(f, since_ms >= HURRY_MS ? 0 : HURRY_MS - since_ms);
+    arm(f, since_ms >= least_ms ? 0 : least_ms - since_ms);
+}
+
+void redis_finder_hurry(struct redis *r)
+{
+    ask_after(r, HURRY_MS);
+}
+
+void redis_finder_on_moved(struct redis *r)
+{
+    ask_after(r, EVERY_MS);
 }
 
 /* Another one, after a while that grows with every round of all of them. */

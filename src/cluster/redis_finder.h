@@ -21,6 +21,10 @@ void redis_finder_close(struct redis *r);
 /* Something is amiss: asks soon. */
 void redis_finder_hurry(struct redis *r);
 
+/* A slot has moved, and is known: while many do, the map is taken once a second. What follows from
+   it, for all who keep something there, is much. */
+void redis_finder_on_moved(struct redis *r);
+
 /* Of its link. */
 void redis_finder_on_ready(struct redis *r);
 void redis_finder_on_lost(struct redis *r);

@@ -227,7 +227,10 @@ static bool follow(struct redis *r, const struct redis_node *n, struct redis_ask
     struct redis_address to;
     uint16_t slot;
 
-    redis_finder_hurry(r);
+    if (ask->slot != REDIS_NO_SLOT && (refusal == REDIS_MOVED || refusal == REDIS_ASK))
+        redis_finder_on_moved(r);
+    else
+        redis_finder_hurry(r);
     if (ask->slot == REDIS_NO_SLOT || r->world.loop->now_ms >= ask->until_ms)
         return false;
     if (refusal == REDIS_LATER || refusal == REDIS_READONLY)

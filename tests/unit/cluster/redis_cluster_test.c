@@ -305,6 +305,42 @@ static void a_slot_moves_under_the_load(void **state)
     assert_true(site.masters[redis_master_of(site.redis, BYTES("p:node:1"))] >= 5);
 }
 
+/* Each slot that has moved is told by the first command for it; what is done for all of them is
+   done now and then. */
+static void a_reshard_is_taken_in_few_steps(void **state)
+{
+    enum { MOVED = 24, STEP_MS = 110 };
+    int64_t began_ms;
+    int told = 0;
+
+    (void)state;
+    begin();
+    SITE_AWAIT(&site, site.up);
+    site_turn_ms(&site, 1200);
+    memset(site.masters, 0, sizeof(site.masters));
+    began_ms = clock_mono_ms();
+    for (int n = 0, moved = 0; moved < MOVED; n++) {
+        char key[16];
+        struct answer a;
+        int slot = redis_slot(bytes_of(key, (size_t)snprintf(key, sizeof(key), "k%d", n)));
+
+        if (slot / 5461 != 0)
+            continue;
+        for (int i = 1; i >= 0; i--)
+            assert_true(
+                server_says(&nodes.at[i], "OK", "CLUSTER SETSLOT %d NODE %s", slot, nodes.ids[1]));
+        SITE_ASK(&site, &a, "GET %s", key);
+        assert_int_equal(a.type, REDIS_REPLY_NIL);
+        site_turn_ms(&site, STEP_MS);
+        moved++;
+    }
+    for (int i = 0; i < 3; i++)
+        told += site.masters[i];
+    assert_true(told >= 2);                                             /* both, */
+    assert_true(told <= 2 * ((clock_mono_ms() - began_ms) / 1000 + 2)); /* once a second */
+    assert_int_equal(site.downs, 0);
+}
+
 /* ---- down ---- */
 
 static void a_cluster_that_is_down_is_waited_for_a_while(void **state)
@@ -371,6 +407,7 @@ int main(void)
         cmocka_unit_test_teardown(tags_are_the_same_for_all, end),
         cmocka_unit_test_teardown(a_replica_takes_over, end),
         cmocka_unit_test_teardown(a_slot_moves_under_the_load, end),
+        cmocka_unit_test_teardown(a_reshard_is_taken_in_few_steps, end),
         cmocka_unit_test_teardown(a_cluster_that_is_down_is_waited_for_a_while, end),
         cmocka_unit_test_teardown(a_frozen_node_is_followed_to_its_end, end),
     };
