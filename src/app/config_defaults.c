@@ -16,6 +16,7 @@ enum {
     MEMORY_MIN = 64 * MIB,
     SOFT_QUEUE = 65536,
     NODE_BYTES = 6,
+    BEAT_STEP_MS = 100, /* beats are looked at so often */
 };
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -129,12 +130,13 @@ static void check_cluster(const struct cluster_settings *c, config_complain *com
         return;
     check_redis(&c->redis, complain, context);
     check_access(&c->redis, complain, context);
-    if (c->lease_ms < 2 * c->beat_ms)
+    /* A pause of half a lease between two answers of Redis counts as an absence of Redis. */
+    if (c->lease_ms < 3 * c->beat_ms)
         complain(context, "pushca.cluster.lease-ms",
-                 "expected at least twice pushca.cluster.beat-ms");
-    if (c->echo_ms < 2 * c->beat_ms)
+                 "expected at least three times pushca.cluster.beat-ms");
+    if (c->echo_ms < 2 * c->beat_ms + BEAT_STEP_MS)
         complain(context, "pushca.cluster.echo-ms",
-                 "expected at least twice pushca.cluster.beat-ms");
+                 "expected at least twice pushca.cluster.beat-ms and 100 ms");
 }
 
 /* A message for another node is one publish, with others beside it; Redis cuts off a subscriber for

@@ -147,7 +147,7 @@ def test_the_keys_of_a_cluster_in_yaml(write):
 pushca:
   coordinator: {{secret-key: {SECRET}, cache.search.ttl-ms: 1s}}
   pusher: {{deploy-mode: cluster, instance-id: one, internal-cluster-url: "http://one:8080"}}
-  cluster: {{lease-ms: 5s, beat-ms: 1s, window-bytes: 64MB}}
+  cluster: {{lease-ms: 5s, beat-ms: 1s, echo-ms: 3s, window-bytes: 64MB}}
   storage:
     redis:
       password: hush-hush

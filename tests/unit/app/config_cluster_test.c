@@ -135,14 +135,18 @@ static void contradictions_are_refused(void **state)
             .sets = {CLUSTER, "pushca.storage.redis.ssl.certificate-private-key=k.pem", NULL});
 }
 
-static void there_are_two_beats_in_a_lease_and_in_an_echo(void **state)
+static void there_are_three_beats_in_a_lease_and_two_in_an_echo(void **state)
 {
     (void)state;
-    ACCEPTED(.sets = {CLUSTER, "pushca.cluster.beat-ms=1000", NULL});
-    REFUSED("default: pushca.cluster.echo-ms: expected at least twice pushca.cluster.beat-ms",
-            .sets = {CLUSTER, "pushca.cluster.beat-ms=1001", NULL});
-    REFUSED("--set: pushca.cluster.lease-ms: expected at least twice pushca.cluster.beat-ms",
-            .sets = {CLUSTER, "pushca.cluster.lease-ms=999", NULL});
+    ACCEPTED(.sets = {CLUSTER, "pushca.cluster.beat-ms=950", NULL});
+    REFUSED("default: pushca.cluster.echo-ms: expected at least twice pushca.cluster.beat-ms and "
+            "100 ms",
+            .sets = {CLUSTER, "pushca.cluster.beat-ms=951", NULL});
+    ACCEPTED(.sets = {CLUSTER, "pushca.cluster.lease-ms=1500", NULL});
+    REFUSED("--set: pushca.cluster.lease-ms: expected at least three times pushca.cluster.beat-ms",
+            .sets = {CLUSTER, "pushca.cluster.lease-ms=1499", NULL});
+    ACCEPTED(.sets = {CLUSTER, "pushca.cluster.beat-ms=100", "pushca.cluster.echo-ms=300",
+                      "pushca.cluster.lease-ms=500", NULL});
 }
 
 static void messages_fit_through_redis(void **state)
@@ -234,7 +238,7 @@ int main(void)
         cmocka_unit_test(nodes_are_lists),
         cmocka_unit_test(nodes_have_a_host_and_a_port),
         cmocka_unit_test(contradictions_are_refused),
-        cmocka_unit_test(there_are_two_beats_in_a_lease_and_in_an_echo),
+        cmocka_unit_test(there_are_three_beats_in_a_lease_and_two_in_an_echo),
         cmocka_unit_test(messages_fit_through_redis),
         cmocka_unit_test(certificates_without_tls_are_doubted),
         cmocka_unit_test(passwords_are_not_repeated),
