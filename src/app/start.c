@@ -381,7 +381,8 @@ static bool await_cluster(struct server *v)
         if (clock_mono_ms() < until_ms)
             continue;
         log_warn("cluster not joined",
-                 LOG_STR("hint", "Redis does not answer: only clients of this node are reached"));
+                 LOG_STR("hint", "not every node is heard through Redis, see the warnings before: "
+                                 "only clients of this node are reached"));
         break;
     }
     return true;

@@ -9,7 +9,10 @@
 #include "cluster/redis_slots.h"
 #include "cluster/redis_tls.h"
 
-enum { LAST_ROUNDS = 16 }; /* of commands given in return for a null, while closing */
+enum {
+    LAST_ROUNDS = 16, /* of commands given in return for a null, while closing */
+    TOLD_BYTES = 200, /* of what Redis says, in a line of the log */
+};
 
 /* ---- commands end ---- */
 
@@ -100,6 +103,20 @@ bool redis_refusal_read(const struct redisReply *reply, const struct redis_addre
         return redis_address_set(to, bytes_text(from->host), port_only.port);
     }
     return redis_address_parse(to, where);
+}
+
+void redis_say_refused(const struct redis *r, const char *command, struct log_limit *limit,
+                       const struct redisReply *reply)
+{
+    int64_t held_back;
+
+    if (log_may(limit, r->world.loop->now_ms, &held_back))
+        log_warn("bus refused", LOG_STR("command", command),
+                 LOG_VIEW("reason",
+                          bytes_of(reply->str, reply->len < TOLD_BYTES ? reply->len : TOLD_BYTES)),
+                 LOG_STR("hint", "the user needs +ssubscribe +sunsubscribe +spublish &pushca:* "
+                                 "(or another prefix), Redis 7.0.2 or newer"),
+                 LOG_NUM("held_back", held_back));
 }
 
 /* ---- what links tell ---- */
@@ -310,9 +327,21 @@ void redis_command(struct redis *r, const struct bytes *argv, int argc, int key,
         redis_slots_command(r, argv, argc, key, &ask);
 }
 
+static void on_published(void *redis, const struct redisReply *reply)
+{
+    static struct log_limit limit;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR)
+        redis_say_refused(redis, "SPUBLISH", &limit, reply);
+}
+
 void redis_publish(struct redis *r, struct bytes channel, struct bytes payload, redis_done *done,
                    void *context)
 {
+    if (!done) {
+        done = on_published;
+        context = r;
+    }
     redis_command(r, (struct bytes[]){BYTES("SPUBLISH"), channel, payload}, 3, 1, done, context);
 }
 

@@ -6,7 +6,7 @@
 #include "cluster/redis_parts.h"
 #include "cluster/redis_slots.h"
 
-enum { AGAIN_MS = 100, AGAIN_MOVED_MS = 20, LOOK_MS = 100 };
+enum { AGAIN_MS = 100, AGAIN_MOVED_MS = 20, AGAIN_REFUSED_MS = 1000, LOOK_MS = 100 };
 
 struct redis_channel {
     struct bytes name; /* owned */
@@ -105,17 +105,25 @@ void redis_channels_leave(struct redis *r, const struct redis_node *n)
 /* Not said which: any that is not confirmed yet. */
 static void on_error(struct redis *r, struct redis_node *n, const struct redisReply *reply)
 {
-    bool moved = redis_refusal_of(reply) == REDIS_MOVED;
+    static struct log_limit limit;
+    enum redis_refusal refusal = redis_refusal_of(reply);
+    int64_t again_ms = AGAIN_MS;
     struct redis_address to;
     uint16_t slot;
 
-    if (moved && r->slots && redis_refusal_read(reply, &n->at, &slot, &to))
+    if (refusal == REDIS_MOVED)
+        again_ms = AGAIN_MOVED_MS;
+    if (refusal == REDIS_NOT_REFUSED) {
+        again_ms = AGAIN_REFUSED_MS;
+        redis_say_refused(r, "SSUBSCRIBE", &limit, reply);
+    }
+    if (refusal == REDIS_MOVED && r->slots && redis_refusal_read(reply, &n->at, &slot, &to))
         redis_slots_moved(r, slot, &to);
     for (uint32_t i = 0; i < r->channels.len; i++) {
         struct redis_channel *c = r->channels.at[i];
 
         if (c->node == n && c->sent && !c->confirmed)
-            unsubscribed(r, c, moved ? AGAIN_MOVED_MS : AGAIN_MS);
+            unsubscribed(r, c, again_ms);
     }
     redis_finder_hurry(r);
 }

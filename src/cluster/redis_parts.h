@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/vec.h"
 #include "cluster/redis.h"
 #include "cluster/redis_link.h"
@@ -80,6 +81,11 @@ enum redis_refusal {
     REDIS_READONLY, /* it is no master any more */
 };
 enum redis_refusal redis_refusal_of(const struct redisReply *reply);
+
+/* Redis answers, but not as it should, and nothing that is done here mends it: says so, as often as
+   the command's limit allows. */
+void redis_say_refused(const struct redis *r, const char *command, struct log_limit *limit,
+                       const struct redisReply *reply);
 
 /* Of MOVED and ASK, told by the server at `from`. */
 bool redis_refusal_read(const struct redisReply *reply, const struct redis_address *from,

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cluster import PREFIX, SANITIZED, SECRET, Cluster, samples
+from cluster import PREFIX, SANITIZED, SECRET, Cluster, Node, samples
 from crowd import Crowd
 from crowd import identity as crowd_identity
 from frames import CLOSE, Raw, frame
@@ -699,6 +699,24 @@ def test_redis_with_a_user_and_a_password(tmp_path):
         for node in cluster:
             assert password not in node.log()
             assert password.encode() not in node.get("/actuator/cluster").body
+
+
+@pytest.mark.parametrize("rights, command", [(["+@all"], "SSUBSCRIBE"), (["&*", "+@all", "-spublish"], "SPUBLISH")])
+def test_rights_that_redis_does_not_grant_are_named(tmp_path, rights, command):
+    """Redis answers, only not as it should: whoever reads the log learns what to grant."""
+    with Redis(tmp_path, "--user", "pusher", "on", ">word", "~*", *rights) as redis:
+        began = time.monotonic()
+        with Node(0, (free_port(), free_port()), *redis.sets(), "pushca.storage.redis.username=pusher",
+                  "pushca.storage.redis.password=word") as node:
+            time.sleep(1.5)
+            lines = [line for line in node.log().splitlines() if "bus refused" in line]
+            assert all("NOPERM" in line and "&pushca:*" in line for line in lines)
+            lines = [line for line in lines if f"command={command} " in line]
+            assert 1 <= len(lines) <= time.monotonic() - began + 1, node.log()
+            assert "cluster not joined" in node.log() and "does not answer" not in node.log()
+            assert node.cluster()[0] != "up"
+            redis.ask("ACL", "SETUSER", "pusher", "allchannels", "+@all")
+            wait_for(lambda: node.cluster()[0] == "up")
 
 
 def test_instance_ids_that_were_configured_stay(cluster, redis):
