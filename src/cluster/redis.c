@@ -8,6 +8,7 @@
 #include "cluster/redis_parts.h"
 #include "cluster/redis_slots.h"
 #include "cluster/redis_tls.h"
+#include "cluster/tls_client.h"
 
 enum {
     LAST_ROUNDS = 16, /* of commands given in return for a null, while closing */
@@ -462,7 +463,7 @@ void redis_close(struct redis *r, bool quiet)
     vec_fini(&r->nodes);
     vec_fini(&r->masters);
     mem_free(r->failed);
-    redis_tls_close(r->world.tls);
+    tls_client_close(r->world.tls);
     explicit_bzero(&r->world.rand, sizeof(r->world.rand));
     mem_free(r->world.input);
     mem_free(r);

@@ -13,8 +13,8 @@
 #include "cluster/redis_encode.h"
 #include "cluster/redis_hello.h"
 #include "cluster/redis_reader.h"
-#include "cluster/redis_tls.h"
 #include "cluster/resolve.h"
+#include "cluster/tls_client.h"
 #include "flow/loop.h"
 #include "net/sock.h"
 
@@ -110,7 +110,7 @@ static void watch(struct redis_link *l, uint32_t interest)
 
 static void stop_socket(struct redis_link *l)
 {
-    redis_tls_free(l->tls);
+    tls_client_free(l->tls);
     l->tls = NULL;
     if (l->fd >= 0) {
         poll_remove(&l->world->loop->poll, l->fd);
@@ -341,14 +341,14 @@ static void begin(struct redis_link *l)
 static void shake(struct redis_link *l)
 {
     bool wants_write = false;
-    enum err e = redis_tls_shake(l->tls, &wants_write);
+    enum err e = tls_client_shake(l->tls, &wants_write);
 
     if (!e)
         say_hello(l);
     else if (e == ERR_AGAIN)
         watch(l, EPOLLIN | (wants_write ? EPOLLOUT : 0));
     else
-        redis_link_drop(l, redis_tls_why(l->tls));
+        redis_link_drop(l, tls_client_why(l->tls));
 }
 
 static bool is_any_host(const struct redis_settings *set)
@@ -377,7 +377,7 @@ static void on_connected(struct redis_link *l)
         say_hello(l);
         return;
     }
-    if (redis_tls_new(w->tls, l->fd, l->to.host, is_any_host(w->set), &l->tls)) {
+    if (tls_client_new(w->tls, l->fd, l->to.host, is_any_host(w->set), &l->tls)) {
         redis_link_drop(l, "no memory for TLS");
         return;
     }
@@ -398,7 +398,7 @@ static enum err send_some(struct redis_link *l, const struct buf *b, size_t *at)
         size_t sent = 0;
 
         if (l->tls) {
-            e = redis_tls_write(l->tls, rest, &sent, &l->tls_wants_write);
+            e = tls_client_write(l->tls, rest, &sent, &l->tls_wants_write);
         } else {
             char *from = b->at + *at;
 
@@ -570,14 +570,14 @@ static enum err read_some(struct redis_link *l, size_t *got)
 
     if (!l->tls)
         return sock_read(l->fd, at, REDIS_INPUT_BYTES, got);
-    return redis_tls_read(l->tls, at, REDIS_INPUT_BYTES, got, &l->tls_wants_write);
+    return tls_client_read(l->tls, at, REDIS_INPUT_BYTES, got, &l->tls_wants_write);
 }
 
 static void read_all(struct redis_link *l)
 {
     uint64_t tag = l->tag;
 
-    for (int i = 0; l->tag == tag && (i < READS_A_TURN || (l->tls && redis_tls_has_more(l->tls)));
+    for (int i = 0; l->tag == tag && (i < READS_A_TURN || (l->tls && tls_client_has_more(l->tls)));
          i++) {
         size_t got = 0;
         enum err e = read_some(l, &got);
