@@ -175,6 +175,24 @@ static bool line_is_short(const struct settings *s)
     return s->http.line_bytes < token + 16;
 }
 
+/* What other servers of the cluster would meet, asking there whether this one is well. */
+static void doubt_cluster_url(const struct settings *s, config_doubt *doubt, void *context)
+{
+    bool secure = tls_is_on_for_rest(&s->tls);
+    const char *url = s->cluster.cluster_url;
+
+    if (!cluster_is_on(&s->cluster) || !url || !secure)
+        return;
+    if (!bytes_starts(bytes_text(url), BYTES("https://")))
+        doubt(context, "pushca.pusher.internal-cluster-url does not begin with https://, and the "
+                       "REST port speaks TLS: unless a proxy answers there, no other server learns "
+                       "that this one is well");
+    else if (s->tls.client_auth == TLS_CLIENT_NEED)
+        doubt(context, "server.ssl.client-auth is need, and other servers show no certificate: "
+                       "unless a proxy answers at pushca.pusher.internal-cluster-url, none learns "
+                       "that this one is well");
+}
+
 void config_doubts_check(const struct settings *s, const struct config_machine *m,
                          config_doubt *doubt, void *context)
 {
@@ -200,6 +218,7 @@ void config_doubts_check(const struct settings *s, const struct config_machine *
         (s->cluster.redis.tls_ca || s->cluster.redis.tls_certificate))
         doubt(context, "pushca.storage.redis.ssl.enabled is false: the certificates beside it are "
                        "not used, and all goes to Redis in plain");
+    doubt_cluster_url(s, doubt, context);
     if (line_is_short(s))
         doubt(context, "pushca.limits.request-line-bytes is too short for the connection token of "
                        "a client whose dimensions are all pushca.limits.dimension-bytes long");

@@ -7,14 +7,15 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "cluster/resolve.h"
+#include "cluster/tls_client.h"
 #include "flow/loop.h"
 #include "net/sock.h"
 
-enum { LOOK_MS = WHEEL_STEP_MS, HOST_BYTES = 255, HTTP_PORT = 80 };
+enum { LOOK_MS = WHEEL_STEP_MS, HOST_BYTES = 255, HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 #define TARGET "/actuator/health/readiness"
 
-enum state { FREE, FAILED, RESOLVE, CONNECT, WRITE, READ };
+enum state { FREE, FAILED, RESOLVE, CONNECT, SHAKE, WRITE, READ };
 
 struct question {
     struct probe *probe;
@@ -26,6 +27,10 @@ struct question {
     struct resolve *resolve;
     uint32_t nth; /* address tried */
     int fd;
+    bool is_secure;
+    char host[HOST_BYTES + 1];
+    struct ssl_st *tls; /* null: plain, or not connected yet */
+    bool wants_write;   /* as TLS said last */
     struct timer timer;
     int64_t deadline_ms;
     struct buf request;
@@ -36,12 +41,14 @@ struct question {
 
 struct probe {
     struct loop *loop;
+    struct ssl_ctx_st *tls; /* null: no https has been asked yet */
     struct question all[PROBES_MOST];
 };
 
 /* ---- the URL ---- */
 
 struct url {
+    bool is_secure;
     struct bytes authority; /* for the Host field */
     char host[HOST_BYTES + 1];
     uint16_t port;
@@ -86,7 +93,7 @@ static bool read_authority(struct bytes text, struct url *out)
     bool has_port;
 
     out->authority = text;
-    out->port = HTTP_PORT;
+    out->port = out->is_secure ? HTTPS_PORT : HTTP_PORT;
     if (literal) {
         if (!bytes_cut(bytes_of(text.at + 1, text.len - 1), BYTES("]"), &host, &port))
             return false;
@@ -110,15 +117,24 @@ static bool path_is_good(struct bytes path)
     return true;
 }
 
+static bool cut_scheme(struct bytes *rest, struct bytes scheme)
+{
+    if (rest->len <= scheme.len || !bytes_equal_nocase(bytes_of(rest->at, scheme.len), scheme))
+        return false;
+    *rest = bytes_of(rest->at + scheme.len, rest->len - scheme.len);
+    return true;
+}
+
 static bool read_url(const char *text, struct url *out)
 {
-    struct bytes rest = bytes_text(text), scheme = BYTES("http://"), authority;
+    struct bytes rest = bytes_text(text), authority;
     const char *slash;
 
-    if (rest.len > PROBE_URL_BYTES || rest.len <= scheme.len ||
-        !bytes_equal_nocase(bytes_of(rest.at, scheme.len), scheme))
+    if (rest.len > PROBE_URL_BYTES)
         return false;
-    rest = bytes_of(rest.at + scheme.len, rest.len - scheme.len);
+    out->is_secure = cut_scheme(&rest, BYTES("https://"));
+    if (!out->is_secure && !cut_scheme(&rest, BYTES("http://")))
+        return false;
     slash = memchr(rest.at, '/', rest.len);
     authority = slash ? bytes_of(rest.at, (size_t)(slash - rest.at)) : rest;
     out->path = bytes_of(rest.at + authority.len, rest.len - authority.len);
@@ -145,6 +161,8 @@ static uint64_t tag_of(const struct question *q)
 
 static void drop_socket(struct question *q)
 {
+    tls_client_free(q->tls);
+    q->tls = NULL;
     if (q->fd < 0)
         return;
     poll_remove(&q->probe->loop->poll, q->fd);
@@ -250,23 +268,43 @@ static void on_due(struct timer *t)
         next_address(q);
 }
 
+/* Until the peer, or the kernel, is ready for more. */
+static void watch(struct question *q)
+{
+    bool writes = q->tls ? q->wants_write : q->state == WRITE;
+    uint32_t events = q->tls || !writes ? EPOLLIN : 0;
+
+    poll_change(&q->probe->loop->poll, q->fd, events | (writes ? EPOLLOUT : 0), tag_of(q));
+}
+
+static enum err write_some(struct question *q, size_t *sent)
+{
+    char *at = q->request.at + q->written;
+    size_t len = q->request.len - q->written;
+
+    if (q->tls)
+        return tls_client_write(q->tls, bytes_of(at, len), sent, &q->wants_write);
+    return sock_write(q->fd, &(struct iovec){at, len}, 1, sent);
+}
+
 static void write_more(struct question *q)
 {
-    struct iovec rest = {q->request.at + q->written, q->request.len - q->written};
-    size_t sent;
-    enum err e = sock_write(q->fd, &rest, 1, &sent);
+    while (q->written < q->request.len) {
+        size_t sent = 0;
+        enum err e = write_some(q, &sent);
 
-    if (e == ERR_AGAIN)
-        return;
-    if (e) {
-        next_address(q);
-        return;
+        q->written += sent;
+        if (e == ERR_AGAIN) {
+            watch(q);
+            return;
+        }
+        if (e) {
+            next_address(q);
+            return;
+        }
     }
-    q->written += sent;
-    if (q->written < q->request.len)
-        return;
     q->state = READ;
-    poll_change(&q->probe->loop->poll, q->fd, EPOLLIN, tag_of(q));
+    watch(q);
 }
 
 /* "HTTP/1.x 200 " or its end of line; false: it is not whole yet. */
@@ -287,19 +325,61 @@ static bool read_status(struct bytes got, enum probe_answer *out)
     return true;
 }
 
+static enum err read_some(struct question *q, size_t *got)
+{
+    char *at = q->answer + q->got;
+    size_t len = sizeof(q->answer) - q->got;
+
+    if (q->tls)
+        return tls_client_read(q->tls, at, len, got, &q->wants_write);
+    return sock_read(q->fd, at, len, got);
+}
+
 static void read_more(struct question *q)
 {
-    enum probe_answer answer;
-    size_t got;
-    enum err e = sock_read(q->fd, q->answer + q->got, sizeof(q->answer) - q->got, &got);
+    enum err e = ERR_OK;
 
+    while (!e) {
+        enum probe_answer answer;
+        size_t got = 0;
+
+        e = read_some(q, &got);
+        q->got += got;
+        if (read_status(bytes_of(q->answer, q->got), &answer)) {
+            finish(q, answer);
+            return;
+        }
+        if (q->got == sizeof(q->answer))
+            break;
+    }
     if (e == ERR_AGAIN)
-        return;
-    q->got += got;
-    if (read_status(bytes_of(q->answer, q->got), &answer))
-        finish(q, answer);
-    else if (e || q->got == sizeof(q->answer))
+        watch(q);
+    else
         next_address(q);
+}
+
+static void shake(struct question *q)
+{
+    enum err e = tls_client_shake(q->tls, &q->wants_write);
+
+    if (e == ERR_AGAIN) {
+        watch(q);
+    } else if (e) {
+        next_address(q);
+    } else {
+        q->state = WRITE;
+        write_more(q);
+    }
+}
+
+/* Nothing is verified: a status is all that is asked for, and nothing is told. */
+static bool begin_tls(struct question *q)
+{
+    struct probe *p = q->probe;
+
+    if (!p->tls)
+        p->tls = tls_client_open();
+    return p->tls && !tls_client_new(p->tls, q->fd, q->host, true, &q->tls);
 }
 
 static void on_connected(struct question *q)
@@ -311,8 +391,15 @@ static void on_connected(struct question *q)
         next_address(q);
         return;
     }
-    q->state = WRITE;
-    write_more(q);
+    if (!q->is_secure) {
+        q->state = WRITE;
+        write_more(q);
+    } else if (begin_tls(q)) {
+        q->state = SHAKE;
+        shake(q);
+    } else {
+        finish(q, PROBE_UNKNOWN);
+    }
 }
 
 /* ---- all of them ---- */
@@ -336,6 +423,7 @@ void probe_close(struct probe *p)
         return;
     for (size_t i = 0; i < PROBES_MOST; i++)
         release(&p->all[i]);
+    tls_client_close(p->tls);
     mem_free(p);
 }
 
@@ -367,6 +455,8 @@ bool probe_start(struct probe *p, const char *url, probe_done *done, void *conte
     q->state = FAILED;
     if (read_url(q->url, &parts)) {
         q->state = RESOLVE;
+        q->is_secure = parts.is_secure;
+        memcpy(q->host, parts.host, strlen(parts.host) + 1);
         q->resolve = resolve_start(parts.host, parts.port);
         write_request(&q->request, &parts);
     }
@@ -399,6 +489,8 @@ void probe_on_ready(struct probe *p, uint64_t tag, uint32_t events)
         return;
     if (q->state == CONNECT)
         on_connected(q);
+    else if (q->state == SHAKE)
+        shake(q);
     else if (q->state == WRITE)
         write_more(q);
     else

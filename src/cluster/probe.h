@@ -1,10 +1,13 @@
 /*
  * probe - asks other nodes, past Redis, whether they are ready: GET their readiness, non-blocking.
  *
- *   RESOLVE -> CONNECT -> WRITE -> READ -> answer      each step may fail: the host's next address
+ *   RESOLVE -> CONNECT -> (SHAKE) -> WRITE -> READ -> answer
  *
- * One question to one URL at a time. https is not spoken: such a node is UNKNOWN. URLs come from
- * Redis and are taken for hostile: what is no plain http URL is UNKNOWN, too.
+ * Each step may fail: then the host's next address is tried.
+ *
+ * One question to one URL at a time. URLs come from Redis and are taken for hostile: what is no
+ * http or https URL is UNKNOWN. Certificates of https are not verified, and none is shown: who
+ * demands one is UNKNOWN.
  * Owner:   the cluster thread.      Thread: that one's.
  * Bound:   PROBES_MOST at once; PROBE_MS each; of an answer PROBE_BYTES are read, and only its
  *          status line is looked at.

@@ -3,11 +3,13 @@ stray, no doubled message, nothing accepted and then lost, no false 200, what is
 5 s of the fault's end, and 5 s later the directory is equal to what the nodes themselves say."""
 
 import contextlib
+import ssl
 import threading
 import time
 
 import pytest
 
+from certificates import Certificates
 from cluster import BACK_S, CHANNELS, NGINX, SANITIZED, Cluster, Net, Nginx, Wire, no_network_of_its_own, samples
 from frames import Raw
 from pushca import identity, wait_for
@@ -461,6 +463,21 @@ def test_a_deaf_node_sends_its_clients_elsewhere(tmp_path, tell):
             assert cluster[0].try_handshake("/" + token).status == 101
             with Raw(cluster[0], identity("back")) as raw:
                 reach(cluster, identity("back"), raw)
+
+
+def test_a_deaf_node_hears_over_tls_that_others_are_well(tmp_path):
+    """Their REST ports speak TLS, by certificates that nobody here trusts."""
+    made = Certificates(tmp_path)
+    sets = [f"server.ssl.certificate={made['server.pem']}", f"server.ssl.certificate-private-key={made['server.key']}",
+            "pushca.pusher.ssl.enabled=false", "pushca.cluster.deaf-grace-ms=500"]
+    with Redis(tmp_path) as redis, Wire(redis.address) as wire, \
+            Cluster(2, redis, *sets, each=lambda number: [] if number else wire.sets(),
+                    tls=ssl.create_default_context(cafile=made["ca.pem"])) as cluster, \
+            Raw(cluster[0], identity("1")) as raw:
+        wire.stall()
+        assert raw.close_code(30) == 1012
+        assert cluster[0].cluster()[0] == "deaf"
+        assert cluster[1].says_ready()
 
 
 @heavy

@@ -176,6 +176,27 @@ static void certificates_without_tls_are_doubted(void **state)
     load_fini(&l);
 }
 
+static void a_url_that_others_cannot_ask_is_doubted(void **state)
+{
+    static const char plain[] = "pushca.pusher.internal-cluster-url does not begin with https://",
+                      need[] = "server.ssl.client-auth is need";
+    struct load l = {.sets = {CLUSTER, KNOWN, "server.ssl.certificate=c.pem", NULL, NULL, NULL}};
+
+    (void)state;
+    load_run(&l);
+    assert_true(load_has_note(&l, plain));
+    load_fini(&l);
+    l.sets[5] = "pushca.pusher.internal-cluster-url=https://one:8080";
+    load_run(&l);
+    assert_int_equal(config_note_count(l.config), 0);
+    load_fini(&l);
+    l.sets[6] = "server.ssl.client-auth=need";
+    l.sets[7] = "server.ssl.trust-certificate=ca.pem";
+    load_run(&l);
+    assert_true(load_has_note(&l, need));
+    load_fini(&l);
+}
+
 static void passwords_are_not_repeated(void **state)
 {
     struct buf set = {0};
@@ -241,6 +262,7 @@ int main(void)
         cmocka_unit_test(there_are_three_beats_in_a_lease_and_two_in_an_echo),
         cmocka_unit_test(messages_fit_through_redis),
         cmocka_unit_test(certificates_without_tls_are_doubted),
+        cmocka_unit_test(a_url_that_others_cannot_ask_is_doubted),
         cmocka_unit_test(passwords_are_not_repeated),
         cmocka_unit_test(a_reload_changes_nothing_of_it),
     };

@@ -246,7 +246,10 @@ static void ipv6_stands_in_brackets(void **state)
 static void what_is_no_http_url_is_unknown(void **state)
 {
     static const char *const urls[] = {
-        "https://127.0.0.1:1",
+        "ftp://127.0.0.1:1",
+        "https://",
+        "https://127.0.0.1:0",
+        "httpss://127.0.0.1:1",
         "",
         "http://",
         "127.0.0.1",
