@@ -271,18 +271,6 @@ static void on_bury(void *cluster)
     mem_mend(c->loop.now_ms);
 }
 
-/* A shard does not keep up: what Redis has for it waits there. */
-static bool is_pressed(void *cluster)
-{
-    const struct cluster *c = cluster;
-    uint32_t i;
-
-    for (i = 0; i < c->hub->count; i++)
-        if (inbox_weight(&c->hub->shards[i]->inbox) > c->inbox_bytes)
-            return true;
-    return false;
-}
-
 /* ---- the end ---- */
 
 static void on_withdrawn(void *cluster)
@@ -429,8 +417,7 @@ static enum err open_loop(struct cluster *c)
                                .on_ready = on_ready,
                                .on_post = on_post,
                                .on_write = on_write,
-                               .on_bury = on_bury,
-                               .is_pressed = is_pressed};
+                               .on_bury = on_bury};
     enum err e = inbox_open(&c->inbox);
 
     if (e)

@@ -73,8 +73,23 @@ static void publish_to(struct cluster *c, struct peer *p, uint8_t flags)
     p->taken_bytes = 0;
 }
 
+/* How much waits for the shard for which most does. */
+static size_t heaviest_inbox(const struct cluster *c)
+{
+    size_t most = 0;
+    uint32_t i;
+
+    for (i = 0; i < c->hub->count; i++) {
+        size_t weight = inbox_weight(&c->hub->shards[i]->inbox);
+
+        most = weight > most ? weight : most;
+    }
+    return most;
+}
+
 void courier_confirm(struct cluster *c, struct peer *p)
 {
+    stream_hold(&p->stream, false);
     publish_to(c, p, 0);
 }
 
@@ -84,8 +99,9 @@ static bool is_owed(const struct cluster *c, const struct peer *p)
 {
     const struct stream *s = &p->stream;
 
-    return s->misses || (s->owes_ack && (p->taken_bytes >= FLIGHT_LEAST / 2 ||
-                                         cluster_now(c) - s->owes_since_ms >= ACK_AFTER_MS));
+    return s->misses || (s->owes_ack && !s->holds &&
+                         (p->taken_bytes >= FLIGHT_LEAST / 2 ||
+                          cluster_now(c) - s->owes_since_ms >= ACK_AFTER_MS));
 }
 
 /* How much may be under way to one peer. */
@@ -130,11 +146,15 @@ static void measure(struct cluster *c)
 
 void courier_write(struct cluster *c)
 {
+    bool pressed = heaviest_inbox(c) > c->inbox_bytes && !c->ending;
     uint32_t i;
 
-    if (redis_is_up(c->redis))
-        for (i = 0; i < c->members.peers.len; i++)
-            write_one(c, c->members.peers.at[i]);
+    for (i = 0; i < c->members.peers.len && redis_is_up(c->redis); i++) {
+        struct peer *p = c->members.peers.at[i];
+
+        stream_hold(&p->stream, pressed && !p->leaving);
+        write_one(c, p);
+    }
     measure(c);
 }
 
@@ -259,7 +279,7 @@ static void read_batch(struct cluster *c, struct peer *p, const struct batch *b)
         meter_add(METER_CLUSTER_RESENT, sent);
     if (!list_is_empty(&c->arrivals_moving))
         arrivals_on_confirmed(c);
-    if (!c->gone)
+    if (!c->gone && heaviest_inbox(c) <= c->inbox_bytes + FLOOD_BYTES)
         read_items(c, p, b);
 }
 

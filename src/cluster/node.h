@@ -39,6 +39,9 @@ enum {
     FLIGHT_BYTES = 16 * 1024 * 1024,
     FLIGHT_LEAST = 512 * 1024,
     FLIGHT_MOST = 4 * 1024 * 1024,
+    /* Over the mark of a shard's inbox: more than peers have under way. It is as if the bus had
+       lost the rest. */
+    FLOOD_BYTES = 2 * FLIGHT_BYTES,
 };
 
 /* A message on its way out: it waits until it is known whereto. */
@@ -80,7 +83,7 @@ struct cluster {
     struct loop loop;
     struct inbox inbox;
     struct outbox *staged;
-    size_t inbox_bytes; /* of a shard: over it nothing is read for it */
+    size_t inbox_bytes; /* of a shard: over it nothing is confirmed */
     struct redis *redis;
     struct membership members;
     struct directory *directory;

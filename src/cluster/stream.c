@@ -40,7 +40,7 @@ void stream_init(struct stream *s, uint32_t epoch, size_t window_bytes)
 void stream_inherit(struct stream *s, const struct stream *earlier)
 {
     s->their_epoch = earlier->their_epoch;
-    s->expected = earlier->expected;
+    s->expected = s->told = earlier->expected;
 }
 
 /* The slot of what was pushed `nth` after the oldest held. A number's slot does not change while
@@ -232,7 +232,7 @@ static void see_gap(struct stream *s, int64_t now_ms)
 static void begin(struct stream *s, const struct batch *b)
 {
     s->their_epoch = b->epoch;
-    s->expected = b->oldest;
+    s->expected = s->told = b->oldest;
     s->owes_ack = false;
     s->misses = false;
     s->has_asked = false;
@@ -281,13 +281,18 @@ enum stream_verdict stream_accept(struct stream *s, uint64_t number, int64_t now
     return STREAM_TAKE;
 }
 
+void stream_hold(struct stream *s, bool holds)
+{
+    s->holds = holds;
+}
+
 void stream_head(const struct stream *s, struct batch *b)
 {
     b->epoch = s->epoch;
     b->to_epoch = s->their_epoch;
     b->oldest = s->first;
     b->first = s->first + s->sent;
-    b->seen = s->expected;
+    b->seen = s->holds ? s->told : s->expected;
     if (s->misses)
         b->flags |= BATCH_MISSING;
 }
@@ -298,6 +303,9 @@ void stream_acked(struct stream *s, int64_t now_ms)
         s->has_asked = true;
         s->asked_ms = now_ms;
     }
-    s->owes_ack = false;
     s->misses = false;
+    if (s->holds)
+        return;
+    s->told = s->expected;
+    s->owes_ack = false;
 }

@@ -55,6 +55,8 @@ struct stream {
     /* incoming */
     uint32_t their_epoch; /* 0: nothing has come yet */
     uint64_t expected;    /* number of the next item to take */
+    uint64_t told;        /* what was confirmed of those */
+    bool holds;           /* confirms no more for a while */
     bool owes_ack;        /* has taken items since a batch with `seen` went out */
     int64_t owes_since_ms;
     bool misses;    /* a gap was seen: ask again */
@@ -120,6 +122,10 @@ enum stream_verdict { STREAM_TAKE, STREAM_OLD, STREAM_GAP };
    something before it is missing: then `misses` is set, unless that was asked for just now. What
    was there before is owed a confirmation, too: the earlier one may be lost. */
 enum stream_verdict stream_accept(struct stream *s, uint64_t number, int64_t now_ms);
+
+/* While it holds, nothing more is confirmed, and the other side sends no more than may be under
+   way. Not to the end: what is unconfirmed when a node has left counts as never taken. */
+void stream_hold(struct stream *s, bool holds);
 
 /* Fills in what a batch there says for the stream: epochs, oldest, first, seen, BATCH_MISSING. Then
    batch_write, then stream_take into the same buf: items follow their head without a copy. */

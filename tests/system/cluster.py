@@ -224,6 +224,35 @@ class Cluster:
         return time.monotonic() - began
 
 
+# ---- one thread alone ---------------------------------------------------------------------------------
+
+_SEIZE, _INTERRUPT, _DETACH, _WALL = 0x4206, 0x4207, 17, 0x40000000
+
+
+class Halt:
+    """One thread of a process stands still inside `with`, the others go on. The thread that enters must leave it."""
+
+    def __init__(self, process, thread):
+        self.tid = next(int(task.name) for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+                        if (task / "comm").read_text(encoding="ascii") == thread + "\n")
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        self.libc.ptrace.restype = ctypes.c_long
+
+    def _trace(self, request):
+        if self.libc.ptrace(request, self.tid, None, None) < 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    def __enter__(self):
+        self._trace(_SEIZE)
+        self._trace(_INTERRUPT)
+        assert os.waitpid(self.tid, _WALL)[0] == self.tid
+        return self
+
+    def __exit__(self, *unused):
+        self._trace(_DETACH)
+
+
 # ---- a bad wire to Redis ------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from certificates import Certificates
-from cluster import BACK_S, CHANNELS, NGINX, SANITIZED, Cluster, Net, Nginx, Wire, no_network_of_its_own, samples
+from cluster import BACK_S, CHANNELS, NGINX, SANITIZED, Cluster, Halt, Net, Nginx, Wire, no_network_of_its_own, samples
 from frames import Raw
 from pushca import identity, wait_for
 from redis_process import Redis, RedisCluster, Sentinels, free_port, needs_redis, slot_of
@@ -463,6 +463,42 @@ def test_a_deaf_node_sends_its_clients_elsewhere(tmp_path, tell):
             assert cluster[0].try_handshake("/" + token).status == 101
             with Raw(cluster[0], identity("back")) as raw:
                 reach(cluster, identity("back"), raw)
+
+
+def test_a_shard_that_stands_still_for_a_while_buries_no_node(tmp_path):
+    """More waits for it than its inbox may hold; the node's other threads go on, above all that of the cluster."""
+    with Redis(tmp_path) as redis, Cluster(2, redis, "pushca.limits.inbox-bytes=64KB") as cluster, contextlib.ExitStack() as stack:
+        there = [stack.enter_context(Raw(cluster[1], identity(str(number)))) for number in range(8)]
+        sent = 0
+
+        def send(size):
+            nonlocal sent
+            answer = cluster[0].post(PLAIN, {"filter": {"applicationId": "MY_APPLICATION"}, "message": f"{sent} {'.' * size}"})
+            assert answer.status == 200, answer
+            sent += 1
+
+        send(0)
+        assert [raw.text() for raw in there] == ["0 "] * 8
+        life = cluster[1].clients()[0]
+        with contextlib.ExitStack() as still:
+            try:
+                still.enter_context(Halt(cluster[1].process, "shard-0"))
+            except PermissionError as failure:
+                pytest.skip(f"no thread can be halted here: {failure}")
+            until = time.monotonic() + LEASE_S + 3
+            for _ in range(20):
+                send(10000)
+            while time.monotonic() < until:
+                send(1000)
+                assert cluster.sees(cluster[0], "up", 2), cluster[0].log()
+                time.sleep(0.05)
+        for raw in there:
+            got = [raw.text(30) for _ in range(sent - 1)]
+            assert [int(text.partition(" ")[0]) for text in got] == list(range(1, sent))
+        wait_for(cluster.is_whole)
+        assert cluster[1].clients()[0] == life
+        for node in cluster:
+            assert samples(node, "cluster_lost_total").popitem()[1] == 0, node.log()
 
 
 def test_a_deaf_node_hears_over_tls_that_others_are_well(tmp_path):

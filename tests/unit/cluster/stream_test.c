@@ -178,6 +178,38 @@ static void old_items_are_owed_a_confirmation(void **state)
     stream_fini(&s);
 }
 
+static void what_is_held_back_is_confirmed_later(void **state)
+{
+    struct stream s;
+    struct batch b = {.flags = 0};
+
+    (void)state;
+    stream_init(&s, 1, 1000);
+    assert_int_equal(stream_accept(&s, 0, 10), STREAM_TAKE);
+    stream_hold(&s, true);
+    stream_head(&s, &b);
+    assert_int_equal(b.seen, 0);
+    stream_hold(&s, false);
+    stream_head(&s, &b);
+    assert_int_equal(b.seen, 1);
+    stream_acked(&s, 11);
+    assert_false(s.owes_ack);
+    stream_hold(&s, true);
+    assert_int_equal(stream_accept(&s, 1, 12), STREAM_TAKE);
+    assert_int_equal(stream_accept(&s, 0, 13), STREAM_OLD);
+    stream_head(&s, &b);
+    assert_int_equal(b.seen, 1);
+    stream_acked(&s, 14);
+    assert_true(s.owes_ack);
+    assert_int_equal(s.owes_since_ms, 12);
+    stream_hold(&s, false);
+    stream_head(&s, &b);
+    assert_int_equal(b.seen, 2);
+    stream_acked(&s, 15);
+    assert_false(s.owes_ack);
+    stream_fini(&s);
+}
+
 static void an_empty_batch_tells_what_was_lost_before_it(void **state)
 {
     struct stream a, b;
@@ -536,13 +568,17 @@ static void one_step(struct model *m)
         send_batch(m, who);
     else if (what < 95)
         deliver(m);
-    else
+    else if (what < 99)
         let_time_pass(m, (int64_t)dice_roll(&m->dice, 300));
+    else
+        stream_hold(&m->nodes[who].s, dice_roll(&m->dice, 4) == 0);
 }
 
 /* No more pushing, and a bus that loses as before: everything arrives. */
 static void come_to_rest(struct model *m)
 {
+    for (int i = 0; i < 2; i++)
+        stream_hold(&m->nodes[i].s, false);
     for (int round = 0; round < 100000; round++) {
         if (!m->nodes[0].s.count && !m->nodes[1].s.count)
             return;
@@ -727,6 +763,7 @@ int main(void)
         cmocka_unit_test(waits_from_the_last_progress_on),
         cmocka_unit_test(complains_of_a_gap_now_and_then),
         cmocka_unit_test(old_items_are_owed_a_confirmation),
+        cmocka_unit_test(what_is_held_back_is_confirmed_later),
         cmocka_unit_test(an_empty_batch_tells_what_was_lost_before_it),
         cmocka_unit_test(a_late_complaint_rewinds_nothing),
         cmocka_unit_test(nonsense_changes_nothing),
