@@ -48,23 +48,47 @@ static void publish(struct cluster *c, const char *to, redis_done *done, void *c
     meter_add(METER_CLUSTER_BATCHES, 1);
 }
 
-/* A batch with what it says for the stream, and behind it as many items as fit. */
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How much may be under way to one peer. */
+static size_t flight(const struct cluster *c)
+{
+    return least(FLIGHT_BYTES / (c->members.peers.len + 1), FLIGHT_MOST);
+}
+
+/* How much more, now. What was sent again in vain may still wait in Redis, each time: until one of
+   the peer's confirmations comes through, a batch is enough to find out. */
+static size_t room(const struct cluster *c, const struct peer *p)
+{
+    size_t most = p->resends ? least(flight(c), BATCH_BYTES) : flight(c);
+
+    return most > p->stream.sent_bytes ? least(most - p->stream.sent_bytes, BATCH_BYTES) : 0;
+}
+
+/* A batch with what it says for the stream, and behind it as many items as fit: one at least, if
+   any may be sent. */
 static void publish_to(struct cluster *c, struct peer *p, uint8_t flags)
 {
+    size_t most = room(c, p);
     struct batch b = {.flags = flags,
                       .from = bytes_text(c->id),
                       .from_life = c->hub->bus.life,
                       .to_life = p->life};
     struct published *sent = mem_new(struct published);
     uint64_t first;
-    uint32_t count;
+    uint32_t count = 0;
 
     stream_head(&p->stream, &b);
+    first = b.first;
     b.flags |= flags;
     b.now_ms = (uint64_t)cluster_now(c);
     c->batch.len = 0;
     batch_write(&c->batch, &b);
-    count = stream_take(&p->stream, BATCH_BYTES, &c->batch, &first, cluster_now(c));
+    if (most)
+        count = stream_take(&p->stream, most, &c->batch, &first, cluster_now(c));
     *sent = (struct published){.cluster = c, .peer = p->number, .end = first + count};
     list_push_back(&c->published, &sent->link);
     stream_published(&p->stream);
@@ -100,25 +124,13 @@ static bool is_owed(const struct cluster *c, const struct peer *p)
     const struct stream *s = &p->stream;
 
     return s->misses || (s->owes_ack && !s->holds &&
-                         (p->taken_bytes >= FLIGHT_LEAST / 2 ||
+                         (p->taken_bytes >= least(CONFIRM_BYTES, flight(c) / 2) ||
                           cluster_now(c) - s->owes_since_ms >= ACK_AFTER_MS));
-}
-
-/* How much may be under way to one peer. */
-static size_t flight(const struct cluster *c)
-{
-    size_t share = FLIGHT_BYTES / (c->members.peers.len + 1);
-
-    if (share > FLIGHT_MOST)
-        return FLIGHT_MOST;
-    return share > FLIGHT_LEAST ? share : FLIGHT_LEAST;
 }
 
 static void write_one(struct cluster *c, struct peer *p)
 {
-    size_t most = flight(c);
-
-    while (stream_has_unsent(&p->stream) && p->stream.sent_bytes < most)
+    while (stream_has_unsent(&p->stream) && room(c, p))
         publish_to(c, p, 0);
     if (is_owed(c, p))
         publish_to(c, p, 0);
@@ -273,12 +285,12 @@ static void read_batch(struct cluster *c, struct peer *p, const struct batch *b)
     p->heard_ms = cluster_now(c);
     if (stream_read(&p->stream, b, cluster_now(c)))
         return;
-    if (p->stream.first > first)
+    if (p->stream.first > first) {
         p->resends = 0;
-    else if (p->stream.sent < sent)
-        meter_add(METER_CLUSTER_RESENT, sent);
-    if (!list_is_empty(&c->arrivals_moving))
         arrivals_on_confirmed(c);
+    } else if (p->stream.sent < sent) {
+        meter_add(METER_CLUSTER_RESENT, sent);
+    }
     if (!c->gone && heaviest_inbox(c) <= c->inbox_bytes + FLOOD_BYTES)
         read_items(c, p, b);
 }

@@ -34,11 +34,11 @@ enum {
     LATE_MOST_MS = 24 * 60 * 60 * 1000, /* what a peer's clock says beyond is nonsense */
     COUNTS_KEPT_MS = 250,               /* findAny: how long another node's count is good */
     BATCH_BYTES = 256 * 1024,
-    /* Under way to one peer. All peers may send to it at once, and Redis cuts a subscriber off for
-       which 32 MB wait (client-output-buffer-limit). */
-    FLIGHT_BYTES = 16 * 1024 * 1024,
-    FLIGHT_LEAST = 512 * 1024,
-    FLIGHT_MOST = 4 * 1024 * 1024,
+    CONFIRM_BYTES = 256 * 1024, /* taken of one peer: confirmed at once */
+    /* Under way to one node, of all its peers together. Redis cuts a subscriber off for which 32 MB
+       wait (client-output-buffer-limit): so much fits twice, before a gap and again after it. */
+    FLIGHT_BYTES = 12 * 1024 * 1024,
+    FLIGHT_MOST = 4 * 1024 * 1024, /* of one peer */
     /* Over the mark of a shard's inbox: more than peers have under way. It is as if the bus had
        lost the rest. */
     FLOOD_BYTES = 2 * FLIGHT_BYTES,

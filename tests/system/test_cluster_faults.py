@@ -3,6 +3,7 @@ stray, no doubled message, nothing accepted and then lost, no false 200, what is
 5 s of the fault's end, and 5 s later the directory is equal to what the nodes themselves say."""
 
 import contextlib
+import signal
 import ssl
 import threading
 import time
@@ -463,6 +464,30 @@ def test_a_deaf_node_sends_its_clients_elsewhere(tmp_path, tell):
             assert cluster[0].try_handshake("/" + token).status == 101
             with Raw(cluster[0], identity("back")) as raw:
                 reach(cluster, identity("back"), raw)
+
+
+def test_little_waits_in_redis_for_a_node_that_does_not_read(tmp_path, tell):
+    """Redis cuts a subscriber off for which 32 MB wait, and what is sent again while nobody reads waits beside the first."""
+    with Redis(tmp_path) as redis, Cluster(2, redis, "pushca.cluster.lease-ms=30000", "pushca.cluster.window-bytes=64MB",
+                                           "pushca.cluster.echo-ms=8000", "pushca.limits.queue-bytes=64MB") as cluster, \
+            Raw(cluster[1], identity("1")) as raw:
+        frozen, most = cluster[1].process, 0
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(150):
+                answer = cluster[0].post(PLAIN, {"filter": identity("1"), "message": f"{number} {'.' * 100000}"})
+                assert answer.status == 200, cluster[0].log()
+            until = time.monotonic() + 8
+            while time.monotonic() < until:
+                links = [dict(word.partition("=")[::2] for word in line.split()) for line in redis.ask("CLIENT", "LIST").splitlines()]
+                most = max(most, *(int(link["omem"]) for link in links if link["name"] == "pushca:channels"))
+                time.sleep(0.1)
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+        assert [int(raw.text(30).partition(" ")[0]) for _ in range(150)] == list(range(150))
+        tell(f"{most / 1048576:.1f} MiB waited in Redis for a frozen node")
+        assert most < 6 * 1048576
+        assert cluster[1].log().count("redis link lost") == 0, cluster[1].log()
 
 
 def test_a_shard_that_stands_still_for_a_while_buries_no_node(tmp_path):
