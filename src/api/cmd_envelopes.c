@@ -5,6 +5,19 @@
 #include "flow/frame.h"
 #include "hub/fanout.h"
 
+/* All of them or none: what does not need another node goes on. */
+static bool is_reachable(struct shard *s, const struct envelopes_body *b)
+{
+    size_t i;
+
+    if (!bus_is_closed(&s->hub->bus))
+        return true;
+    for (i = 0; i < b->count; i++)
+        if (!fanout_is_here(s, &(struct filter){.like = b->at[i].client}))
+            return false;
+    return true;
+}
+
 void cmd_envelopes(struct cmd *c)
 {
     struct api *api = c->api;
@@ -17,7 +30,8 @@ void cmd_envelopes(struct cmd *c)
     }
     if (cmd_is_refused(c))
         return;
-    if (bus_is_closed(&c->shard->hub->bus)) { /* all of them or none */
+    if (!is_reachable(c->shard, &b)) {
+        meter_add(METER_REFUSED_CLUSTER, (int64_t)b.count);
         cmd_unreachable(c);
         return;
     }
@@ -25,7 +39,7 @@ void cmd_envelopes(struct cmd *c)
         struct filter to = {.like = b.at[i].client};
         struct frame *f = ws_frame(FRAME_PLAIN, WS_TEXT, b.at[i].message, (struct bytes){0});
 
-        (void)!fanout_send(c->shard, &to, f, 0); /* counted */
+        fanout_send_admitted(c->shard, &to, f);
         frame_unref(f);
     }
     meter_add(METER_ACCEPTED_PLAIN_WS, (int64_t)b.count);

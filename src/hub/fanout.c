@@ -102,11 +102,11 @@ static struct notification *direct(const struct identity *who, struct frame *fra
 
 /* In a cluster a client that is not here is looked for elsewhere. */
 static enum err send_away(struct shard *s, const struct identity *who, struct frame *frame,
-                          uint64_t order_key)
+                          uint64_t order_key, bool admitted)
 {
     struct notification *n;
 
-    if (bus_is_closed(&s->hub->bus))
+    if (!admitted && bus_is_closed(&s->hub->bus))
         return ERR_BUSY;
     n = direct(who, frame, order_key);
     bus_forward(s, n, FORWARD_SEND, 0);
@@ -115,7 +115,7 @@ static enum err send_away(struct shard *s, const struct identity *who, struct fr
 }
 
 static enum err send_direct(struct shard *s, const struct filter *f, struct frame *frame,
-                            uint64_t order_key)
+                            uint64_t order_key, bool admitted)
 {
     uint64_t hash = identity_hash(&s->hub->key, &f->like);
     struct shard *home = hub_home(s->hub, hash);
@@ -129,7 +129,7 @@ static enum err send_direct(struct shard *s, const struct filter *f, struct fram
         return ERR_OK;
     if (bus_is_on(&s->hub->bus)) {
         if (home == s || !presence_has(&home->presence, hash))
-            return send_away(s, &f->like, frame, order_key);
+            return send_away(s, &f->like, frame, order_key, admitted);
     } else if (home == s) {
         meter_add(METER_DROPPED_NO_MATCH, 1);
         return ERR_OK;
@@ -441,7 +441,7 @@ enum err fanout_send(struct shard *s, const struct filter *f, struct frame *fram
 
     DCHECK(thread_at_home(s));
     if (filter_is_direct(f))
-        e = send_direct(s, f, frame, order_key);
+        e = send_direct(s, f, frame, order_key, false);
     else if (f->find_any)
         e = send_to_one(s, f, frame, order_key);
     else
@@ -449,6 +449,19 @@ enum err fanout_send(struct shard *s, const struct filter *f, struct frame *fram
     if (e)
         meter_add(METER_REFUSED_CLUSTER, 1);
     return e;
+}
+
+bool fanout_is_here(struct shard *s, const struct filter *f)
+{
+    uint64_t hash = identity_hash(&s->hub->key, &f->like);
+
+    return presence_has(&hub_home(s->hub, hash)->presence, hash);
+}
+
+void fanout_send_admitted(struct shard *s, const struct filter *f, struct frame *frame)
+{
+    DCHECK(thread_at_home(s) && filter_is_direct(f));
+    (void)!send_direct(s, f, frame, 0, true); /* never refused */
 }
 
 void fanout_forget_all(struct shard *s)

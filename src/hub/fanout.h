@@ -6,6 +6,7 @@
  *          by a later one of the same sender that was not.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 #include "hub/note.h"
@@ -19,6 +20,13 @@ struct shard;
    receiver's pool. ERR_BUSY: it needs another node, and the bus is away or full; nobody got it. */
 MUST_USE enum err fanout_send(struct shard *s, const struct filter *f, struct frame *frame,
                               uint64_t order_key);
+
+/* Is the client that f names on this node? It may come and go at any time. */
+bool fanout_is_here(struct shard *s, const struct filter *f);
+
+/* To the client that f names, and to its node, whatever the bus says: of commands that have been
+   admitted as a whole. */
+void fanout_send_admitted(struct shard *s, const struct filter *f, struct frame *frame);
 
 /* NOTE_DELIVER, NOTE_FIND, NOTE_COUNT, NOTE_COUNTED, NOTE_PICK */
 void fanout_on_deliver(struct shard *s, struct note *n);

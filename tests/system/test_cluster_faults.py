@@ -3,6 +3,7 @@ stray, no doubled message, nothing accepted and then lost, no false 200, what is
 5 s of the fault's end, and 5 s later the directory is equal to what the nodes themselves say."""
 
 import contextlib
+import json
 import signal
 import ssl
 import threading
@@ -195,6 +196,43 @@ def test_redis_is_killed_and_started_again(tmp_path, tell):
         trial.is_over()
         trial.local_went_on(began, until)
         trial.remote_was_refused(began, until)
+
+
+def test_envelopes_while_redis_is_away_go_all_or_none(tmp_path):
+    """Those for clients of this node go on; one that needs another node is refused with all beside it. And all that is
+    refused is counted."""
+    with Redis(tmp_path) as redis, Cluster(2, redis) as cluster, Raw(cluster[0], identity("1")) as one, \
+            Raw(cluster[0], identity("2")) as two, Raw(cluster[1], identity("far")) as far:
+        refused = 0
+
+        def say(name, *people):
+            items = [{"client": identity(who), "message": f"{name} {who}"} for who in people]
+            one.say(f"{name}@@SEND_ENVELOPES@@" + json.dumps({"envelopes": items}))
+
+        def wait_for_refused(more):
+            nonlocal refused
+            refused += more
+            cluster[0].wait_for_metric('pushca_refused_total{reason="cluster"}', refused)
+
+        say("before", "2", "far")
+        assert (one.text(), two.text(), far.text()) == ("before@@RESPONSE", "before 2", "before far")
+        redis.kill()
+        wait_for(lambda: cluster.sees(cluster[0], "away"))
+        wait_for_refused(0)
+        say("mixed", "2", "far", "1")
+        answer = one.text()
+        assert answer.startswith("mixed@@RESPONSE@@") and "another node" in answer
+        wait_for_refused(3)
+        say("local", "1", "2")
+        assert {one.text(), one.text()} == {"local 1", "local@@RESPONSE"}
+        assert two.text() == "local 2"  # and nothing of those before
+        wait_for_refused(0)
+        assert cluster[0].post(PLAIN, {"filter": identity("far"), "message": "x"}).status == 503
+        wait_for_refused(1)
+        redis.start()
+        cluster.wait_until_whole()
+        say("after", "far")
+        assert (one.text(), far.text()) == ("after@@RESPONSE", "after far")
 
 
 @heavy
