@@ -133,6 +133,7 @@ static void refuse(struct cluster *c, const struct notification *n)
     struct peer *p = n->peer ? membership_numbered(&c->members, n->peer) : NULL;
     struct note *note;
 
+    meter_add(METER_REFUSED_CLUSTER, 1);
     if (n->peer == 0) {
         note = cluster_note(NOTE_OUTCOME, c);
         note->name = n->ask;

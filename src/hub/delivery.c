@@ -122,12 +122,14 @@ static void open_delivery(struct shard *s, struct client *c, const struct notifi
 /* The client is not here. */
 static void deliver_elsewhere(struct shard *s, struct notification *n)
 {
-    if (!bus_is_on(&s->hub->bus))
+    if (!bus_is_on(&s->hub->bus)) {
         meter_add(METER_DROPPED_NO_MATCH, 1);
-    else if (bus_is_closed(&s->hub->bus))
+    } else if (bus_is_closed(&s->hub->bus)) {
+        meter_add(METER_REFUSED_CLUSTER, 1);
         tell(s, n->peer, n->asker, n->ask, OUTCOME_UNREACHABLE);
-    else
+    } else {
         bus_forward(s, n, FORWARD_ACKED, 0);
+    }
 }
 
 static void deliver(struct shard *s, struct notification *n)

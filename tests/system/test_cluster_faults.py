@@ -21,7 +21,7 @@ from traffic import Traffic
 pytestmark = needs_redis
 heavy = pytest.mark.skipif(SANITIZED, reason="faults in all their variety run against the release build")
 
-PLAIN = "/send-notification"
+PLAIN, ACKED = "/send-notification", "/send-notification-with-acknowledge"
 LEASE_S = 3  # pushca.cluster.lease-ms
 PAUSE = 0.15 if SANITIZED else 0.03
 
@@ -228,6 +228,8 @@ def test_envelopes_while_redis_is_away_go_all_or_none(tmp_path):
         assert two.text() == "local 2"  # and nothing of those before
         wait_for_refused(0)
         assert cluster[0].post(PLAIN, {"filter": identity("far"), "message": "x"}).status == 503
+        wait_for_refused(1)
+        assert cluster[0].post(ACKED, {"id": "1", "client": identity("far"), "message": "x"}).status == 503
         wait_for_refused(1)
         redis.start()
         cluster.wait_until_whole()
