@@ -336,8 +336,9 @@ class RedisCluster:
         # not all of them: the others have to be found
         return ["pushca.storage.redis.cluster.nodes=" + ",".join(f"127.0.0.1:{one.port}" for one in self.servers[1:3])]
 
-    def owner_of(self, slot):
-        for first, last, master, *_ in self.alive[0].ask("CLUSTER", "SLOTS"):
+    def owner_of(self, slot, by=None):
+        """As one of the servers has it."""
+        for first, last, master, *_ in (by or self.alive[0]).ask("CLUSTER", "SLOTS"):
             if first <= slot <= last:
                 return next(one for one in self.servers if one.name == master[2])
         raise KeyError(slot)
@@ -355,5 +356,15 @@ class RedisCluster:
         of.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", to.name)
         while keys := of.ask("CLUSTER", "GETKEYSINSLOT", slot, 100):
             of.ask("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
-        for server in [to, of, *(one for one in self.masters if one not in (to, of))]:
+        masters = [to, of, *(one for one in self.masters if one not in (to, of))]
+        for server in masters:
             server.ask("CLUSTER", "SETSLOT", slot, "NODE", to.name)
+
+        def all_agree():
+            """A heartbeat that left `of` before, when slots move in both directions, takes it back from some."""
+            against = [one for one in masters if self.owner_of(slot, one) is not to]
+            for one in against:
+                one.ask("CLUSTER", "SETSLOT", slot, "NODE", to.name)
+            return not against
+
+        _until(all_agree)
