@@ -78,13 +78,16 @@ struct directory {
     struct list lives_oldest_first;
     struct sweep {
         bool active, again, failed, saw_stranger;
-        bool all;   /* this pass: every master, not only those that are suspect */
+        bool all;    /* this pass: every master, not only those that are suspect */
+        bool urgent; /* somebody waits for it: no routine */
+        bool scanning;
         bool begun; /* the master at hand: its first keys have been asked for */
         bool own;   /* and entries of ours are looked at, too */
         uint32_t master;
         char cursor[24];
         size_t outstanding;
         int64_t begun_ms, due_ms;
+        int64_t rest_ms; /* then there is a pause */
         struct timer timer;
     } sweep;
 };

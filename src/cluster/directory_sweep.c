@@ -14,7 +14,9 @@ enum {
     FIRST_MS = 15000,
     EVERY_MS = 300000,
     AFTER_FAILURE_MS = 1000,
-    PAUSE_MS = 10,          /* between two slices, so that a sweep is not all Redis does */
+    PAUSE_MS = 10,          /* after each slice, so that a sweep is not all Redis does; */
+    BUSY_MS = 20,           /* if somebody waits for it, after those of so long, */
+    UNDER_WAY = 3000,       /* and the next one is asked for before all of one is answered */
     LONGEST_MS = 3600000,   /* then a pass is given up: its cursor never ends */
     KEYS_OF_A_SLICE = 8192, /* asked for are 1,000; Redis may give some more */
 };
@@ -172,10 +174,12 @@ static void end_pass(struct directory *d)
         s->due_ms = now + DIRECTORY_STRANGER_MS + 1000;
 }
 
+static void go_on(struct directory *d);
+
 static void slice_reply(struct directory *d)
 {
-    if (--d->sweep.outstanding == 0)
-        wheel_start(&d->loop->wheel, &d->sweep.timer, d->loop->now_ms + PAUSE_MS);
+    d->sweep.outstanding--;
+    go_on(d);
 }
 
 static void on_removed(void *context, const struct redisReply *reply)
@@ -297,6 +301,7 @@ static void on_scanned(void *context, const struct redisReply *reply)
     struct sweep *s = &d->sweep;
 
     directory_op_free(op);
+    s->scanning = false;
     if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         !is_cursor(reply->element[0]) || reply->element[1]->type != REDIS_REPLY_ARRAY) {
         fail(d);
@@ -325,6 +330,7 @@ static void scan(struct directory *d)
     }
     buf_add(&pattern, BYTES(":client:*"));
     argv[3] = buf_bytes(&pattern);
+    d->sweep.scanning = true;
     d->sweep.outstanding++;
     redis_command_on(d->redis, d->sweep.master, argv, 6, on_scanned, directory_op(d, 0));
     buf_fini(&pattern);
@@ -348,22 +354,6 @@ static bool begin_master(struct directory *d)
     return false;
 }
 
-static void on_due(struct timer *t)
-{
-    struct directory *d = container_of(t, struct directory, sweep.timer);
-    struct sweep *s = &d->sweep;
-
-    if (d->withdrawn)
-        return;
-    if (d->loop->now_ms - s->begun_ms > LONGEST_MS)
-        fail(d);
-    else if (s->begun || begin_master(d)) {
-        scan(d);
-        return;
-    }
-    end_pass(d);
-}
-
 /* all: every master; else those with a suspicion only. */
 static void start_pass(struct directory *d, bool all)
 {
@@ -371,10 +361,53 @@ static void start_pass(struct directory *d, bool all)
 
     s->active = true;
     s->all = all;
+    s->urgent = s->again || any_suspect(d);
     s->again = s->failed = s->saw_stranger = s->begun = false;
     s->begun_ms = d->loop->now_ms;
     s->master = 0;
     wheel_start(&d->loop->wheel, &s->timer, d->loop->now_ms);
+}
+
+static void next_slice(struct directory *d)
+{
+    struct sweep *s = &d->sweep;
+
+    if (s->begun && d->loop->now_ms - s->begun_ms > LONGEST_MS) {
+        fail(d);
+        s->begun = false;
+        s->master = redis_masters(d->redis);
+    }
+    if (!s->begun && s->outstanding) /* of this master; then the next one */
+        return;
+    if (!s->urgent && !s->outstanding && (s->again || any_suspect(d)))
+        start_pass(d, true);
+    else if (s->begun || begin_master(d))
+        scan(d);
+    else
+        end_pass(d);
+}
+
+static void go_on(struct directory *d)
+{
+    struct sweep *s = &d->sweep;
+
+    if (d->withdrawn || s->scanning || s->outstanding >= (s->urgent ? UNDER_WAY : 1) ||
+        timer_is_armed(&s->timer))
+        return;
+    if (d->loop->now_ms >= s->rest_ms)
+        wheel_start(&d->loop->wheel, &s->timer, d->loop->now_ms + PAUSE_MS);
+    else
+        next_slice(d);
+}
+
+static void on_due(struct timer *t)
+{
+    struct directory *d = container_of(t, struct directory, sweep.timer);
+
+    if (d->withdrawn)
+        return;
+    d->sweep.rest_ms = d->loop->now_ms + (d->sweep.urgent ? BUSY_MS : 0);
+    next_slice(d);
 }
 
 void directory_sweep(struct directory *d, const char *id, uint64_t life)

@@ -607,6 +607,49 @@ static void ten_thousand_entries_are_swept(void **state)
         assert_true(finds(&w.node[0], h, &w.node[1]));
 }
 
+static void fill(int from, int count, const char *owner)
+{
+    const char *script =
+        "for i=ARGV[1],ARGV[1]+ARGV[2]-1 do"
+        " redis.call('SET',string.format('test:client:ff%014x',i),ARGV[3]) end return 1";
+    char first[16], number[16];
+
+    snprintf(first, sizeof(first), "%d", from);
+    snprintf(number, sizeof(number), "%d", count);
+    assert_int_equal(server_number(&w.server, "EVAL %s 0 %s %s %s", script, first, number, owner),
+                     1);
+}
+
+/* A node dies that had very many; lookups go on meanwhile. */
+static void three_hundred_thousand_entries_are_swept_in_time(void **state)
+{
+    enum { ALL = 300000, STEP = 5000 };
+    char owner[40];
+    int64_t since, began, slowest = 0;
+    int asked = 0;
+
+    (void)state;
+    server_needed();
+    snprintf(owner, sizeof(owner), "c %016" PRIx64, w.node[2].life);
+    arrive(&w.node[1], 1);
+    AWAIT(w.node[1].written == 1);
+    for (int i = 0; i < ALL; i += STEP, turn())
+        fill(i, STEP, owner);
+    turn_ms(LEASE_MS);
+    node_kill(&w.node[2]);
+    AWAIT(w.node[0].died == 1);
+    for (since = clock_mono_ms(); directory_is_sweeping(w.node[0].directory); asked++) {
+        began = clock_mono_us();
+        assert_true(finds(&w.node[0], 1, &w.node[1]));
+        if (clock_mono_us() - began > slowest)
+            slowest = clock_mono_us() - began;
+        assert_true(clock_mono_ms() - since < WAIT_MS);
+    }
+    print_message("%d entries swept in %lld ms, %d lookups meanwhile, the slowest %lld us\n", ALL,
+                  (long long)(clock_mono_ms() - since), asked, (long long)slowest);
+    assert_int_equal(keys(), 1);
+}
+
 /* Each master counts for itself: what was emptied is not trusted, the others are. */
 static void a_redis_cluster_has_a_mark_on_every_master(void **state)
 {
@@ -656,6 +699,7 @@ int main(void)
         TEST(an_older_twin_is_told),
         TEST(foreign_fields_are_dropped),
         TEST(ten_thousand_entries_are_swept),
+        TEST(three_hundred_thousand_entries_are_swept_in_time),
         cmocka_unit_test_setup_teardown(a_redis_cluster_has_a_mark_on_every_master, setup_cluster,
                                         teardown),
     };
