@@ -177,6 +177,14 @@ static void on_master_reply(struct redis_link *l, const struct redis_ask *ask,
         redis_link_drop(l, "is no master any more");
 }
 
+static void look_at_published(const struct redis *r, const struct redisReply *reply)
+{
+    static struct log_limit limit;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR && redis_refusal_of(reply) == REDIS_NOT_REFUSED)
+        redis_say_refused(r, "SPUBLISH", &limit, reply);
+}
+
 static void on_reply(void *owner, struct redis_link *l, const struct redis_ask *ask,
                      struct bytes command, const struct redisReply *reply)
 {
@@ -188,6 +196,9 @@ static void on_reply(void *owner, struct redis_link *l, const struct redis_ask *
     case REDIS_ASK_FIND:
         redis_finder_on_reply(r, ask, reply);
         return;
+    case REDIS_ASK_PUBLISH:
+        look_at_published(r, reply);
+        break;
     case REDIS_ASK_USER:
         break;
     }
@@ -301,49 +312,48 @@ void redis_on_ready(struct redis *r, uint64_t tag, uint32_t events)
 
 /* ---- commands ---- */
 
+static void give_to(struct redis *r, uint32_t master, const struct bytes *argv, int argc,
+                    struct redis_ask *ask)
+{
+    const struct redis_node *n = master < r->masters.len ? r->masters.at[master] : NULL;
+
+    ask->number = ++r->last_number;
+    ask->slot = REDIS_NO_SLOT;
+    if (!n || r->closing || redis_link_give(n->commands, argv, argc, ask))
+        redis_fail_later(r, ask);
+}
+
+static void give(struct redis *r, const struct bytes *argv, int argc, int key,
+                 struct redis_ask *ask)
+{
+    if (!r->slots || key < 0) {
+        give_to(r, 0, argv, argc, ask);
+        return;
+    }
+    ask->number = ++r->last_number;
+    if (r->closing)
+        redis_fail_later(r, ask);
+    else
+        redis_slots_command(r, argv, argc, key, ask);
+}
+
 void redis_command_on(struct redis *r, uint32_t master, const struct bytes *argv, int argc,
                       redis_done *done, void *context)
 {
-    struct redis_ask ask = {
-        .done = done, .context = context, .number = ++r->last_number, .slot = REDIS_NO_SLOT};
-    const struct redis_node *n = master < r->masters.len ? r->masters.at[master] : NULL;
-
-    if (!n || r->closing || redis_link_give(n->commands, argv, argc, &ask))
-        redis_fail_later(r, &ask);
+    give_to(r, master, argv, argc, &(struct redis_ask){.done = done, .context = context});
 }
 
 void redis_command(struct redis *r, const struct bytes *argv, int argc, int key, redis_done *done,
                    void *context)
 {
-    struct redis_ask ask = {.done = done, .context = context, .slot = REDIS_NO_SLOT};
-
-    if (!r->slots || key < 0) {
-        redis_command_on(r, 0, argv, argc, done, context);
-        return;
-    }
-    ask.number = ++r->last_number;
-    if (r->closing)
-        redis_fail_later(r, &ask);
-    else
-        redis_slots_command(r, argv, argc, key, &ask);
-}
-
-static void on_published(void *redis, const struct redisReply *reply)
-{
-    static struct log_limit limit;
-
-    if (reply && reply->type == REDIS_REPLY_ERROR)
-        redis_say_refused(redis, "SPUBLISH", &limit, reply);
+    give(r, argv, argc, key, &(struct redis_ask){.done = done, .context = context});
 }
 
 void redis_publish(struct redis *r, struct bytes channel, struct bytes payload, redis_done *done,
                    void *context)
 {
-    if (!done) {
-        done = on_published;
-        context = r;
-    }
-    redis_command(r, (struct bytes[]){BYTES("SPUBLISH"), channel, payload}, 3, 1, done, context);
+    give(r, (struct bytes[]){BYTES("SPUBLISH"), channel, payload}, 3, 1,
+         &(struct redis_ask){.done = done, .context = context, .kind = REDIS_ASK_PUBLISH});
 }
 
 void redis_subscribe(struct redis *r, struct bytes channel)

@@ -71,7 +71,7 @@ const char *redis_tag_of(const struct redis *r, uint32_t master);
    Uses the same {tag} rule as redis_command. While the topology is unknown: 0. */
 uint32_t redis_master_of(const struct redis *r, struct bytes key);
 
-/* SPUBLISH. The reply: how many subscribers it reached. Without done an error is logged. */
+/* SPUBLISH. The reply: how many subscribers it reached. An error is logged. */
 void redis_publish(struct redis *r, struct bytes channel, struct bytes payload, redis_done *done,
                    void *context);
 

@@ -14,6 +14,7 @@
 
 enum redis_ask_kind {
     REDIS_ASK_USER,
+    REDIS_ASK_PUBLISH, /* the same; an error is logged */
     REDIS_ASK_FIND,    /* of redis' own: where the masters are */
     REDIS_ASK_NOTHING, /* its reply is of no use */
 };

@@ -719,6 +719,15 @@ def test_rights_that_redis_does_not_grant_are_named(tmp_path, rights, command):
             wait_for(lambda: node.cluster()[0] == "up")
 
 
+def test_a_node_that_may_speak_to_itself_alone_says_so(tmp_path):
+    with Redis(tmp_path, "--user", "pusher", "on", ">word", "~*", "&pushca:node:node-0", "+@all") as redis, \
+            Node(0, (free_port(), free_port()), *redis.sets(), "pushca.storage.redis.username=pusher",
+                 "pushca.storage.redis.password=word") as node:
+        assert node.cluster()[0] == "up" and "bus refused" not in node.log()
+        with Node(1, (free_port(), free_port()), *redis.sets()):
+            wait_for(lambda: "bus refused command=SPUBLISH" in node.log())
+
+
 def test_instance_ids_that_were_configured_stay(cluster, redis):
     """A restarted node is the same one to everybody, in another life."""
     with Cluster(2, redis, "pushca.storage.redis.prefix=again") as other:
