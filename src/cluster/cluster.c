@@ -94,16 +94,22 @@ static void on_gone(void *cluster, struct peer *p, enum gone how)
         log_info("node left", LOG_STR("instance", p->id));
 }
 
-static void on_twin(void *cluster, bool newer)
+void cluster_say_twin(const struct cluster *c)
 {
     static struct log_limit limit;
-    const struct cluster *c = cluster;
     int64_t held_back;
 
     if (log_may(&limit, cluster_now(c), &held_back))
         log_error("instance id taken", LOG_STR("instance", c->id),
-                  LOG_STR("other", newer ? "newer" : "older"),
                   LOG_STR("hint", "two nodes must not share pushca.pusher.instance-id"));
+}
+
+/* An older one may be our predecessor, just killed, whose lease holds; if it lives, its beats come
+   to our channel. */
+static void on_twin(void *cluster, bool newer)
+{
+    if (newer)
+        cluster_say_twin(cluster);
 }
 
 static uint64_t new_life(struct cluster *c)

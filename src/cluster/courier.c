@@ -302,7 +302,12 @@ void courier_on_message(void *cluster, struct bytes channel, struct bytes payloa
     struct peer *p;
 
     (void)channel;
-    if (batch_read(payload, &b) || b.to_life != c->hub->bus.life)
+    if (batch_read(payload, &b))
+        return;
+    if (b.from_life == b.to_life && b.from_life != c->hub->bus.life &&
+        b.from_life != c->former_life && bytes_equal(b.from, bytes_text(c->id)))
+        cluster_say_twin(c);
+    if (b.to_life != c->hub->bus.life)
         return;
     if (b.from_life == c->hub->bus.life && bytes_equal(b.from, bytes_text(c->id))) {
         beats_on_echo(c);

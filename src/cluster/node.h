@@ -119,6 +119,9 @@ static inline int64_t cluster_now(const struct cluster *c)
     return c->loop.now_ms;
 }
 
+/* Another node has our id, and lives. */
+void cluster_say_twin(const struct cluster *c);
+
 /* A note to a shard, staged. */
 struct note *cluster_note(enum note_kind kind, const struct cluster *c);
 void cluster_post(struct cluster *c, uint32_t shard, struct note *n, size_t weight);

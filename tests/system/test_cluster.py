@@ -741,6 +741,16 @@ def test_instance_ids_that_were_configured_stay(cluster, redis):
         assert len(set(lives)) == 3
 
 
+def test_two_nodes_with_one_name_say_so_and_one_killed_and_started_again_does_not(redis):
+    with Cluster(2, redis, "pushca.storage.redis.prefix=twin") as other:
+        other.kill(1)
+        other.start_again(1)  # within the lease of its former life
+        assert "instance id taken" not in other[1].log()
+        with Node(1, (free_port(), free_port()), *redis.sets(), "pushca.storage.redis.prefix=twin") as twin:
+            for node in (other[1], twin):
+                wait_for(lambda node=node: "ERROR instance id taken" in node.log())
+
+
 def test_a_cluster_needs_a_secret():
     command = [BINARY, "serve", "--set", "pushca.pusher.deploy-mode=cluster", "--set", "server.port=0", "--set",
                "pushca.pusher.socket-port=0"]
