@@ -283,7 +283,7 @@ const struct config_key config_keys[] = {
     {"pushca.limits.close-wait-ms", NULL, CONFIG_MS, 0, DAY_MS, "1000",
      "How long may take: a Close after ours, a flush after a stall, a request's rest in a drain.",
      AT(net.close_wait_ms), NULL, false},
-    {"pushca.limits.inbox-bytes", NULL, CONFIG_SIZE, KIB, GIB, "8MB",
+    {"pushca.limits.inbox-bytes", NULL, CONFIG_SIZE, KIB, GIB, "2MB",
      "Waiting for one shard; over it the others stop reading what would add to it.",
      AT(inbox_bytes), NULL, false},
     {"pushca.limits.open-deliveries", NULL, CONFIG_INTEGER, 1, 1000000, "1000",

@@ -41,7 +41,7 @@ struct settings {
     uint32_t deliveries;        /* pushca.limits.open-deliveries, default 1000 per client */
     uint32_t sockets;           /* pushca.pusher.socket-pool-size; default from the file limit */
     uint32_t http_conns;        /* pushca.limits.http-connections; default from the file limit */
-    size_t inbox_bytes;         /* pushca.limits.inbox-bytes, default 8 MiB per shard */
+    size_t inbox_bytes;         /* pushca.limits.inbox-bytes, default 2 MiB per shard */
     int64_t memory_bytes;       /* pushca.limits.memory-bytes; default 3/4 of machine or cgroup */
     uint32_t memory_percent[3]; /* of it, by enum hub_step: pushca.limits.memory-connections-percent
                                    85, memory-sends-percent 92, memory-readers-percent 100 */

@@ -670,3 +670,35 @@ def test_an_idle_connection_costs_at_most_16_kib(made, tell, version):
             sock.close()
         tell(f"{each:.0f} bytes of resident memory per idle {version.name} connection, over {count}")
         assert each <= 16 * 1024
+
+
+MUCH = 25 << 20 if SANITIZED else 250 << 20
+GROWTH = 8 << 20
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_250_mb_sent_to_one_that_never_reads(made, tell, version):
+    """As test_abuse does it in the plain: messages of 60 KB to one identity, which comes back now and then."""
+    who = identity("deaf")
+    body = json.dumps({"filter": who, "message": "m" * 60000}).encode()
+    request = (b"POST /send-notification HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+               b"Content-Length: %d\r\n\r\n" % len(body)) + body
+    context = trusting(made, version)
+    with Server(*pem(made), tls=context) as server, secure(server, made, context=context) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a request is several records: none waits for another's ACK
+        deaf = [upgraded(server, made, who, context=context)]
+        server.post("/send-notification", {"filter": who, "message": "first"})
+        before, most, sent = server.memory_bytes(), 0, 0
+        while sent < MUCH:
+            sock.sendall(request)
+            assert b" 200 " in sock.recv(4096)
+            sent += len(body)
+            most = max(most, server.memory_bytes() - before)
+            if sent // (MUCH // 4) >= len(deaf):
+                deaf.append(upgraded(server, made, who, context=context))
+        assert server.metrics()['pushca_sockets_closed_total{reason="slow"}'] >= len(deaf) - 1
+        for one in deaf:
+            one.close()
+        tell(f"{sent >> 20} MB sent at {len(deaf)} {version.name} sockets that never read: "
+             f"{most / (1 << 20):.1f} MiB more memory at most")
+        assert most <= GROWTH

@@ -183,7 +183,7 @@ static const struct number numbers[] = {
     {"pushca.limits.linger-ms", linger_ms, 2000, 0, DAY},
     {"pushca.limits.close-wait-ms", close_wait_ms, 1000, 0, DAY},
     {"pushca.limits.tls-handshakes-per-turn", tls_handshakes, 8, 1, 1024},
-    {"pushca.limits.inbox-bytes", inbox_bytes, 8 << 20, 1024, 1 << 30},
+    {"pushca.limits.inbox-bytes", inbox_bytes, 2 << 20, 1024, 1 << 30},
     {"pushca.limits.open-deliveries", deliveries, 1000, 1, MILLION},
     {"pushca.limits.repeat-entries", repeat_entries, 262144, 1, 1 << 24},
     {"pushca.storage.redis.port", redis_port, 6379, 1, 65535},
