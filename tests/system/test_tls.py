@@ -53,6 +53,18 @@ def server(made):
         yield one
 
 
+KERNEL = pytest.mark.parametrize("kernel", ["false", "true"], ids=["openssl", "kernel"], scope="module")
+
+
+@pytest.fixture(scope="module")
+def either(made, kernel):
+    """Encrypts by itself, or lets the kernel do it: where that offers none, OpenSSL goes on, and the log says so."""
+    with Server(*pem(made), "pushca.pusher.shards=4", f"pushca.pusher.ssl.kernel={kernel}", tls=trusting(made)) as one:
+        said = re.search(r" tls rest=on websocket=on kernel=(on|off|\"not offered\") ", one.log())[1]
+        assert (said == "off") == (kernel == "false")
+        yield one
+
+
 def secure(server, made, port=None, context=None, session=None):
     """A TLS connection; the caller closes it."""
     sock = socket.create_connection(port or server.rest, timeout=20)
@@ -259,7 +271,10 @@ def test_pipelined_requests_are_answered_in_order(server, made):
 
 
 @pytest.mark.tsan
-def test_clients_of_every_shard_hear_each_other(server, made):
+@KERNEL
+def test_clients_of_every_shard_hear_each_other(either, made):
+    server = either
+
     async def talk():
         context = trusting(made)
         who = [identity(f"tls-{i}") for i in range(12)]
@@ -279,9 +294,9 @@ def test_clients_of_every_shard_hear_each_other(server, made):
 
 
 @pytest.fixture
-def echo(made):
+def echo(made, kernel):
     command = [ECHO, "--port", "0"]
-    for one in pem(made):
+    for one in (*pem(made), f"pushca.pusher.ssl.kernel={kernel}"):
         command += ["--set", one]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     line = process.stderr.readline()
@@ -293,6 +308,7 @@ def echo(made):
         assert process.returncode == 0 and "Sanitizer" not in said, said
 
 
+@KERNEL
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_large_messages_pass_both_ways(echo, made, version):
     async def talk():
@@ -337,7 +353,9 @@ def frames_of(data):
     return found
 
 
-def test_a_receiver_that_does_not_read_is_closed_and_hears_why(server, made):
+@KERNEL
+def test_a_receiver_that_does_not_read_is_closed_and_hears_why(either, made):
+    server = either
     who = identity("tls-deaf")
     slow = server.metrics()['pushca_sockets_closed_total{reason="slow"}']
     sock = upgraded(server, made, who)
