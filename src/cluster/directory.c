@@ -328,8 +328,10 @@ void directory_begin(struct directory *d, uint64_t life)
     directory_life_ended(d, d->set.life);
     d->set.life = life;
     write_owner(d);
-    for (uint32_t i = 0; i < d->part_count; i++)
+    for (uint32_t i = 0; i < d->part_count; i++) {
+        d->parts[i].epoch = 0; /* nothing of this life is written there */
         directory_on_master(d, i);
+    }
 }
 
 void directory_beat(struct directory *d)

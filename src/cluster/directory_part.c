@@ -11,7 +11,12 @@
 #include "cluster/redis.h"
 #include "flow/loop.h"
 
-enum { WINDOW = 4096, MASTERS_MAX = 1024, MARK_BEATS = 4 };
+enum {
+    WINDOW = 4096,
+    MASTERS_MAX = 1024,
+    MARK_BEATS = 4,
+    STILL_MS = 1000, /* of a Redis Cluster: no master has changed for so long */
+};
 
 static const char REPLACE[] = "if redis.call('GET',KEYS[1])==ARGV[1] then\n"
                               " redis.call('SET',KEYS[1],ARGV[2])\n"
@@ -467,14 +472,27 @@ static void fit(struct directory *d)
         d->parts[d->part_count++] = (struct part){0};
 }
 
+/* While slots move, masters change every moment, and each change makes what was listed for them
+   worthless. The first list of a life does not wait: until then nobody finds us. */
+static bool must_stand_still(const struct directory *d, uint32_t master)
+{
+    return redis_masters(d->redis) > 1 && d->parts[master].epoch;
+}
+
 void directory_on_master(struct directory *d, uint32_t master)
 {
     fit(d);
     if (d->withdrawn || master >= d->part_count)
         return;
     directory_sweep_on_master(d, master);
-    needs(d, master, d->loop->now_ms);
-    probe(d, master);
+    if (must_stand_still(d, master)) {
+        d->still_ms = d->loop->now_ms + STILL_MS;
+        take_mark_back(d, master);
+        needs(d, master, d->still_ms);
+    } else {
+        needs(d, master, d->loop->now_ms);
+        probe(d, master);
+    }
     list_if_ready(d);
 }
 
@@ -485,7 +503,8 @@ void directory_parts_beat(struct directory *d)
     fit(d);
     masters = redis_masters(d->redis);
     for (uint32_t i = 0; i < d->part_count && i < masters; i++) {
-        if (d->parts[i].state == PART_NEEDS && d->parts[i].due_ms <= d->loop->now_ms)
+        if (d->parts[i].state == PART_NEEDS && d->parts[i].due_ms <= d->loop->now_ms &&
+            (!must_stand_still(d, i) || d->still_ms <= d->loop->now_ms))
             probe(d, i);
         else if (d->parts[i].state == PART_WHOLE)
             renew(d, i);

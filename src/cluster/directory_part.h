@@ -33,7 +33,7 @@ struct part {
     uint32_t round; /* changes when what is under way counts no more */
     size_t pending; /* and so many of them are not confirmed yet */
     int64_t due_ms;
-    uint64_t epoch;
+    uint64_t epoch;    /* of our last mark; 0: there was none in this life */
     bool proving;      /* directory_look: one proof at a time, */
     struct vec doubts; /* and who waits for the next one: struct question */
     /* directory_sweep */

@@ -63,6 +63,7 @@ struct directory {
     /* directory_part */
     struct part *parts;
     uint32_t part_count;
+    int64_t still_ms; /* until then the masters have to stand still */
     bool listing;
     struct again *queue;
     size_t queue_head, queue_len, queue_cap, under_way;

@@ -202,11 +202,10 @@ static void every_master_has_its_part(void **state)
     for (uint64_t h = 1; h < 10; h++)
         set_entry(h, "junk");
     directory_on_master(w.node[0].d, 1);
-    fake_answer_all();
+    pass(2000);
     assert_string_equal(entry(1), OWNED_BY_A);
     assert_string_equal(entry(2), "junk");
     assert_string_equal(entry(4), OWNED_BY_A);
-    pass(1000);
     assert_answer(0, 0x11, DIRECTORY_NOBODY, 0);
     fake.masters = 1;
     pass(1000);
@@ -214,6 +213,43 @@ static void every_master_has_its_part(void **state)
     fake.masters = 2;
     pass(1000);
     assert_answer(0, 0x11, DIRECTORY_NOBODY, 0);
+}
+
+/* Slots move from one to the next, one every 300 ms: all is written again when that is over. */
+static void masters_that_change_are_waited_for(void **state)
+{
+    struct node *n = &w.node[0];
+    int lists;
+
+    (void)state;
+    fake.masters = 3;
+    for (uint32_t i = 0; i < 3; i++)
+        directory_on_master(n->d, i);
+    fake_answer_all();
+    assert_true(directory_is_whole(n->d)); /* the first time at once */
+    put(0, 1);
+    put(0, 2);
+    fake_answer_all();
+    lists = n->lists;
+    for (int i = 0; i < 20; i++) {
+        directory_on_master(n->d, 1);
+        directory_on_master(n->d, 2);
+        pass(300);
+        assert_null(fake_get("pushca:whole:{t1}:a"));
+        assert_non_null(fake_get("pushca:whole:{t0}:a"));
+        assert_answer(1, 0x11, DIRECTORY_UNSURE, 0); /* '1' % 3 == 1 */
+    }
+    assert_int_equal(n->lists, lists);
+    fake_del("pushca:client:0000000000000001");
+    pass(1500);
+    assert_in_range(n->lists, lists + 1, lists + 2); /* together, or each its own */
+    assert_string_equal(entry(1), OWNED_BY_A);
+    assert_true(directory_is_whole(n->d));
+    /* another life does not wait either */
+    n->members.set.life = 0xb0;
+    directory_begin(n->d, 0xb0);
+    fake_answer_all();
+    assert_true(directory_is_whole(n->d));
 }
 
 static void a_new_life_writes_all_again(void **state)
@@ -270,6 +306,7 @@ int main(void)
         TEST(marks_are_taken_back_at_the_end),
         TEST(a_mark_runs_out_with_its_node),
         TEST(every_master_has_its_part),
+        TEST(masters_that_change_are_waited_for),
         TEST(a_new_life_writes_all_again),
         TEST(writing_again_is_bounded),
     };
