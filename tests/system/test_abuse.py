@@ -177,13 +177,14 @@ def far_away():
             subprocess.run(step.split(), check=False, capture_output=True, timeout=10)
 
 
-@pytest.mark.parametrize("size, reason, bound", [(20, "silent", 8), (400000, "stalled", 15)], ids=["little", "much"])
-def test_peers_that_vanish(far_away, size, reason, bound):
-    """Their link is cut: no FIN, no reset. Pings find them; or if much waits, ten seconds in which nobody took anything."""
+@pytest.mark.parametrize("size, reason, sets", [(20, "silent", ()), (400000, "stalled", ("pushca.limits.stall-ms=4000",))],
+                         ids=["little", "much"])
+def test_peers_that_vanish(far_away, size, reason, sets):
+    """Their link is cut: no FIN, no reset. Pings find them; or, if much waits, the time in which nobody took anything."""
     name, link = far_away
     count = CLIENTS // 10
-    with Server(f"server.address={HERE}", "pushca.pusher.ping-interval-ms=1000", "pushca.pusher.pong-wait-ms=1000"
-                ) as server, Calm(server, count, bind=False) as calm:
+    with Server(f"server.address={HERE}", "pushca.pusher.ping-interval-ms=1000", "pushca.pusher.pong-wait-ms=1000",
+                *sets) as server, Calm(server, count, bind=False) as calm:
         gone = in_namespace(name, lambda: [Raw(server, abuser(i)) for i in range(30)])
         calm.live(SECONDS / 4)
         before = calm.metrics()
@@ -192,7 +193,7 @@ def test_peers_that_vanish(far_away, size, reason, bound):
         assert calm.crowd.post("/send-notification", {"filter": {"workSpaceId": "abuse"}, "message": "m" * size})[0] == 200
         calm.live(SECONDS / 2)
         calm.wait_until(lambda m: m["pushca_sockets"] == count)
-        assert time.monotonic() - down < bound
+        assert time.monotonic() - down < 7.5  # the stall once, and a second
         assert calm.grown(before, closed(reason)) == 30
         calm.live(SECONDS / 4)
         for one in gone:
