@@ -464,6 +464,7 @@ static enum err open_parts(struct cluster *c)
     probe_open(&c->probe, &c->loop);
     buf_printf(&c->channel, "%s:node:%s", c->set->prefix, c->id);
     redis_subscribe(c->redis, buf_bytes(&c->channel));
+    wheel_start(&c->loop.wheel, &c->tick, c->loop.now_ms);
     return ERR_OK;
 }
 
@@ -511,9 +512,15 @@ void cluster_run(void *cluster)
 
     meter_open();
     thread_settle(c);
-    wheel_start(&c->loop.wheel, &c->tick, clock_mono_ms());
     loop_run(&c->loop);
     meter_close();
+}
+
+bool cluster_turn(struct cluster *c, int64_t max_wait_ms)
+{
+    thread_settle(c);
+    loop_turn(&c->loop, max_wait_ms);
+    return !c->loop.stopping;
 }
 
 static void drop_notes(struct cluster *c)

@@ -4,9 +4,11 @@
  *           by hub->bus whether that works.
  *
  * Owner:   main makes it after the hub and frees it after its thread has ended.
- * Thread:  cluster_run is the thread's body; the rest from main.
+ * Thread:  cluster_run is the thread's body, cluster_turn stands in for it where there is none; the
+ *          rest from main.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 
@@ -26,6 +28,9 @@ MUST_USE enum err cluster_open(struct cluster **out, struct hub *h,
 void cluster_close(struct cluster *c); /* null is fine */
 
 void cluster_run(void *cluster);
+
+/* For the torture: one turn; false: that was the last. */
+bool cluster_turn(struct cluster *c, int64_t max_wait_ms);
 
 /* The end has begun: no new clients here; what is there is served on. */
 void cluster_leave(struct cluster *c);
