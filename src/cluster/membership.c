@@ -1,6 +1,7 @@
 #include "cluster/membership.h"
 
 #include <hiredis/hiredis.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include "base/clock.h"
 #include "base/hash.h"
@@ -467,6 +468,22 @@ static void write_record(struct membership *m)
     record_write(&m->record, &r);
 }
 
+/* What Redis calls the script. False: libcrypto has no memory. */
+static bool digest(char out[41])
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+
+    if (EVP_Digest(BEAT, sizeof(BEAT) - 1, sum, &len, EVP_sha1(), NULL) != 1) {
+        ERR_clear_error();
+        return false;
+    }
+    CHECK(len == 20);
+    for (size_t i = 0; i < len; i++)
+        snprintf(out + i * 2, 3, "%02x", sum[i]);
+    return true;
+}
+
 /* Appends whom to bury; lives must stay until the command is given. */
 static int add_suspects(const struct membership *m, struct bytes *argv, int argc,
                         char (*lives)[LIFE_DIGITS + 1])
@@ -500,6 +517,8 @@ static void send_beat(struct membership *m, bool whole_script)
     struct bytes argv[ARGS_MAX];
     int argc = 0;
 
+    if (!m->sha[0] && !digest(m->sha))
+        whole_script = true;
     write_record(m);
     record_life_write(life, m->set.life);
     snprintf(lease, sizeof(lease), "%lld", (long long)m->set.lease_ms);
@@ -539,21 +558,10 @@ static void on_due(struct timer *t)
 
 /* ---- life ---- */
 
-static void digest(char out[41])
-{
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-
-    CHECK(EVP_Digest(BEAT, sizeof(BEAT) - 1, sum, &len, EVP_sha1(), NULL) == 1 && len == 20);
-    for (size_t i = 0; i < len; i++)
-        snprintf(out + i * 2, 3, "%02x", sum[i]);
-}
-
 void membership_open(struct membership *m, struct loop *loop, struct redis *redis,
                      const struct membership_settings *set, const struct membership_events *events)
 {
     *m = (struct membership){.set = *set, .events = *events, .redis = redis, .loop = loop};
-    digest(m->sha);
     buf_printf(&m->key, "%s:{nodes}", set->prefix);
     timer_init(&m->timer, on_due);
     wheel_start(&loop->wheel, &m->timer, loop->now_ms);

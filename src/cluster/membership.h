@@ -76,7 +76,7 @@ struct membership {
     bool again, changed, withdrawn;
     uint64_t asked_life;
     int64_t steady_ms; /* answers have come without a pause since */
-    char sha[41];
+    char sha[41];      /* empty: not known yet */
     struct buf key, record;
     struct ended {
         uint64_t life;
