@@ -1,11 +1,14 @@
 #include "cluster/redis_reader.h"
 
 #include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
 #include <string.h>
 #include "base/check.h"
 
 /* Status, error and number are one line each; hiredis looks for its end again with every feed. */
 enum { LINE_BYTES = 64 * 1024, LENGTH_BYTES = 32 };
+
+enum { KEEP_BYTES = 16 * 1024 }; /* an empty buffer larger than this is given back */
 
 /* ---- what hiredis calls; null: it gives up, and so do we ---- */
 
@@ -106,19 +109,46 @@ void redis_reader_fini(struct redis_reader *r)
     *r = (struct redis_reader){0};
 }
 
+/* Null: no memory. hiredis is kept from giving back a buffer by itself: it asserts that there is
+   memory for the next one. */
+static redisReader *new_reader(struct redis_reader *r)
+{
+    redisReader *reader = redisReaderCreateWithFunctions(&functions);
+
+    if (!reader)
+        return NULL;
+    reader->privdata = r;
+    reader->maxbuf = 0;
+    return reader;
+}
+
 void redis_reader_reset(struct redis_reader *r)
 {
     redis_reader_fini(r);
     redis_reader_init(r);
-    r->reader = redisReaderCreateWithFunctions(&functions);
-    if (r->reader)
-        r->reader->privdata = r;
+    r->reader = new_reader(r);
+}
+
+/* Between two replies; without memory for another one it stays. */
+static void give_back(struct redis_reader *r)
+{
+    redisReader *old = r->reader, *reader;
+
+    if (old->ridx >= 0 || old->len > old->pos || sdsalloc(old->buf) <= KEEP_BYTES)
+        return;
+    reader = new_reader(r);
+    if (!reader)
+        return;
+    redisReaderFree(old);
+    r->reader = reader;
 }
 
 enum err redis_reader_feed(struct redis_reader *r, const char *at, size_t len)
 {
     size_t left;
 
+    if (r->reader)
+        give_back(r);
     if (!r->reader || redisReaderFeed(r->reader, at, len) != REDIS_OK)
         return ERR_BAD;
     left = r->reader->len - r->reader->pos;

@@ -1,6 +1,7 @@
 #include "cluster/redis_reader.h"
 
 #include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,6 +145,30 @@ static void endless_replies_are_refused(void **state)
     mem_free(piece);
 }
 
+/* By us: hiredis would assert that there is memory for the next buffer. */
+static void a_large_buffer_is_given_back(void **state)
+{
+    enum { LARGE = 100000 };
+    char *text = mem_alloc(LARGE + 64);
+    int head = snprintf(text, 64, "$%d\r\n", LARGE);
+
+    (void)state;
+    memset(text + head, 'x', LARGE);
+    memcpy(text + head + LARGE, "\r\n", 2);
+    assert_int_equal(redis_reader_feed(&reader, text, (size_t)head + LARGE + 2), ERR_OK);
+    assert_int_equal(next()->len, LARGE);
+    expect(ERR_AGAIN);
+    assert_true(sdsalloc(reader.reader->buf) >= LARGE);
+    assert_int_equal(reader.reader->maxbuf, 0);
+    assert_int_equal(feed("+OK\r\n+mo"), ERR_OK);
+    assert_true(sdsalloc(reader.reader->buf) < LARGE / 2);
+    assert_string_equal(next()->str, "OK");
+    expect(ERR_AGAIN);
+    assert_int_equal(feed("re\r\n"), ERR_OK);
+    assert_string_equal(next()->str, "more");
+    mem_free(text);
+}
+
 /* Anything at all: an end is found without harm. */
 static void garbage_does_no_harm(void **state)
 {
@@ -174,7 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(all_types_are_read),      TEST(a_nested_reply_comes_byte_by_byte),
         TEST(what_is_none_is_refused), TEST(endless_replies_are_refused),
-        TEST(garbage_does_no_harm),
+        TEST(garbage_does_no_harm),    TEST(a_large_buffer_is_given_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
