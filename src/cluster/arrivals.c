@@ -20,6 +20,7 @@ struct pending_arrival {
     struct list link; /* in arrivals_oldest, arrivals_moving or arrivals_on_way */
     uint64_t token, hash;
     int64_t until_ms;
+    bool failed;               /* its entry is not written */
     struct arrival *arrival;   /* owned; null: it is on its way */
     uint32_t count, confirmed; /* of awaited; the first so many have confirmed */
     struct awaited {
@@ -177,7 +178,12 @@ void arrivals_on_confirmed(struct cluster *c)
 
 /* ---- all who come, and go ---- */
 
-/* If it could not be written, the directory says that it is not whole, and everybody is asked. */
+/* Who is not written is looked for on all nodes, so it needs no entry to be let in. */
+static bool is_looked_for(const struct cluster *c)
+{
+    return !c->members.peers.len || !directory_may_mislead(c->directory);
+}
+
 static void on_put(void *cluster, uint64_t hash, uint64_t token, enum directory_put put)
 {
     struct cluster *c = cluster;
@@ -187,8 +193,10 @@ static void on_put(void *cluster, uint64_t hash, uint64_t token, enum directory_
         return;
     if (put == DIRECTORY_MOVED && c->members.peers.len)
         await_confirmations(c, p);
-    else
+    else if (put != DIRECTORY_UNWRITTEN || is_looked_for(c))
         let_in(c, p);
+    else
+        p->failed = true; /* it waits until others cannot take it for nowhere */
 }
 
 void arrivals_on_register(struct cluster *c, struct note *n)
@@ -199,7 +207,7 @@ void arrivals_on_register(struct cluster *c, struct note *n)
         struct pending_arrival *p = come(c, n->name, n->arrival);
 
         token = p->token;
-        if (c->beat.away_ms)
+        if (c->beat.away_ms && is_looked_for(c))
             let_in(c, p);
     }
     n->arrival = NULL;
@@ -353,19 +361,30 @@ static void on_looked(void *cluster, uint64_t hash, enum directory_answer answer
     }
 }
 
+static bool is_due(const struct cluster *c, const struct pending_arrival *p)
+{
+    return cluster_now(c) >= p->until_ms || ((p->failed || c->beat.away_ms) && is_looked_for(c));
+}
+
+static void let_in_who_is_due(struct cluster *c)
+{
+    struct list *link = list_first(&c->arrivals_oldest), *next;
+
+    for (; link && link != &c->arrivals_oldest; link = next) {
+        struct pending_arrival *p = container_of(link, struct pending_arrival, link);
+
+        next = link->next;
+        if (is_due(c, p))
+            let_in(c, p);
+    }
+}
+
 void arrivals_tick(struct cluster *c)
 {
-    struct list *link;
     uint32_t i;
 
     arrivals_on_confirmed(c);
-    while ((link = list_first(&c->arrivals_oldest))) {
-        struct pending_arrival *p = container_of(link, struct pending_arrival, link);
-
-        if (cluster_now(c) < p->until_ms && !c->beat.away_ms)
-            break;
-        let_in(c, p);
-    }
+    let_in_who_is_due(c);
     look_who_is_home(c);
     for (i = 0; i < c->elsewhere.len; i++) {
         struct absent *a = c->elsewhere.at[i];

@@ -92,7 +92,7 @@ void directory_verify(struct directory *d, uint64_t hash, directory_found *found
 
 /* A client of ours is here. done: when Redis has said so, or could not: then the node's mark is
    taken back, and the writing repeated until it succeeds or the client is removed. done may be
-   null. Others may take "nobody" for an answer until directory_mark_ms after the put. */
+   null. Others may take "nobody" for an answer while directory_may_mislead. */
 void directory_put(struct directory *d, uint64_t hash, directory_put_done *done, void *context,
                    uint64_t token);
 void directory_remove(struct directory *d, uint64_t hash); /* if the entry is ours; repeated, too */
@@ -116,6 +116,10 @@ void directory_beat(struct directory *d);
 void directory_begin(struct directory *d, uint64_t life);
 
 bool directory_is_whole(const struct directory *d); /* our part, on every master */
+
+/* A put has failed, and a mark of ours may still stand, for directory_mark_ms at most: whoever
+   misses that client is told that it is nowhere. */
+bool directory_may_mislead(const struct directory *d);
 bool directory_is_sweeping(const struct directory *d);
 int64_t directory_mark_ms(const struct directory *d); /* how long a mark stands by itself */
 

@@ -68,6 +68,22 @@ static struct op *part_op(struct directory *d, uint32_t master)
     return op;
 }
 
+/* So long at most, if it is set or renewed now. */
+static void mark_stands(const struct directory *d, struct part *p)
+{
+    p->stands_ms = d->loop->now_ms + directory_mark_ms(d);
+}
+
+static void on_taken_back(void *context, const struct redisReply *reply)
+{
+    struct op *op = context;
+    struct part *p = &op->d->parts[op->master];
+
+    directory_op_free(op);
+    if (reply && reply->type == REDIS_REPLY_INTEGER && p->state < PART_MARKING)
+        p->stands_ms = 0;
+}
+
 static void take_mark_back(struct directory *d, uint32_t master)
 {
     struct bytes argv[] = {BYTES("DEL"), {0}};
@@ -76,7 +92,7 @@ static void take_mark_back(struct directory *d, uint32_t master)
     if (!directory_mark_key(d, master, d->set.id, &d->key))
         return;
     argv[1] = buf_bytes(&d->key);
-    redis_command_on(d->redis, master, argv, 2, NULL, NULL);
+    redis_command_on(d->redis, master, argv, 2, on_taken_back, part_op(d, master));
 }
 
 static void needs(struct directory *d, uint32_t master, int64_t due_ms)
@@ -163,6 +179,7 @@ static void on_marked(void *context, const struct redisReply *reply)
         return;
     }
     p->state = PART_WHOLE;
+    mark_stands(d, p);
     log_info("directory whole", LOG_NUM("master", master));
 }
 
@@ -174,6 +191,7 @@ static void mark_if_complete(struct directory *d, uint32_t master)
     if (p->state != PART_LISTING || !p->listed || p->pending)
         return;
     p->state = PART_MARKING;
+    mark_stands(d, p);
     rand_fill(&d->rand, &p->epoch, sizeof(p->epoch));
     mark_value(d, p, value);
     set_mark(d, master, bytes_text(value), on_marked);
@@ -191,8 +209,10 @@ static void on_renewed(void *context, const struct redisReply *reply)
     if (!p || p->state != PART_WHOLE || !reply)
         return; /* not renewed, it runs out, and that is found out */
     mark_value(d, p, value);
-    if (directory_is_string(reply) && bytes_equal(directory_text(reply), bytes_text(value)))
+    if (directory_is_string(reply) && bytes_equal(directory_text(reply), bytes_text(value))) {
+        mark_stands(d, p);
         return;
+    }
     log_warn("directory lost", LOG_NUM("master", master));
     needs(d, master, d->loop->now_ms);
     probe(d, master);
@@ -208,6 +228,7 @@ static void renew(struct directory *d, uint32_t master)
     if (!directory_mark_key(d, master, d->set.id, &d->key))
         return;
     snprintf(ms, sizeof(ms), "%lld", (long long)directory_mark_ms(d));
+    mark_stands(d, &d->parts[master]);
     argv[1] = buf_bytes(&d->key);
     argv[3] = bytes_text(ms);
     redis_command_on(d->redis, master, argv, 4, on_renewed, part_op(d, master));
@@ -527,6 +548,14 @@ bool directory_is_whole(const struct directory *d)
         if (i >= d->part_count || d->parts[i].state != PART_WHOLE)
             return false;
     return masters > 0;
+}
+
+bool directory_may_mislead(const struct directory *d)
+{
+    for (uint32_t i = 0; i < d->part_count; i++)
+        if (d->parts[i].state < PART_MARKING && d->loop->now_ms < d->parts[i].stands_ms)
+            return true;
+    return false;
 }
 
 void directory_withdraw(struct directory *d)

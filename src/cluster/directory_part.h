@@ -29,13 +29,13 @@ enum part_state {
 /* Ours on one master. */
 struct part {
     enum part_state state;
-    bool listed;    /* LISTING: all have been put again, */
-    uint32_t round; /* changes when what is under way counts no more */
-    size_t pending; /* and so many of them are not confirmed yet */
-    int64_t due_ms;
-    uint64_t epoch;    /* of our last mark; 0: there was none in this life */
-    bool proving;      /* directory_look: one proof at a time, */
-    struct vec doubts; /* and who waits for the next one: struct question */
+    bool listed;               /* LISTING: all have been put again, */
+    uint32_t round;            /* changes when what is under way counts no more */
+    size_t pending;            /* and so many of them are not confirmed yet */
+    int64_t due_ms, stands_ms; /* until then a mark of ours may stand there */
+    uint64_t epoch;            /* of our last mark; 0: there was none in this life */
+    bool proving;              /* directory_look: one proof at a time, */
+    struct vec doubts;         /* and who waits for the next one: struct question */
     /* directory_sweep */
     bool suspect;  /* entries of ours may be wrong there */
     bool is_known; /* which process it was when we last asked: run; empty: it does not say */

@@ -32,6 +32,42 @@ static void a_full_redis_takes_the_mark(void **state)
     assert_answer(1, 3, DIRECTORY_NOBODY, 0);
 }
 
+/* The link breaks under a put: the mark says that all are written, and cannot be taken back. */
+static void a_mark_misleads_until_it_is_gone(void **state)
+{
+    struct node *a = &w.node[0];
+
+    (void)state;
+    all_whole();
+    assert_false(directory_may_mislead(a->d));
+    for (int back = 0; back < 2; back++) {
+        a->redis.cut = true;
+        here(a, 1);
+        directory_put(a->d, 1, on_put, NULL, 1);
+        fake_answer_all();
+        assert_true(directory_may_mislead(a->d));
+        assert_answer(1, 1, DIRECTORY_NOBODY, 0);
+        a->redis.cut = false;
+        if (back) { /* a new link, before the mark has run out */
+            directory_on_master(a->d, 0);
+            fake_answer(1);
+            assert_false(directory_may_mislead(a->d));
+            assert_answer(1, 1, DIRECTORY_FOUND, 1);
+            continue;
+        }
+        a->redis.cut = true;
+        pass(directory_mark_ms(a->d));
+        assert_false(directory_may_mislead(a->d));
+        assert_answer(1, 1, DIRECTORY_UNSURE, 0);
+        a->redis.cut = false;
+        pass(2000);
+        assert_true(directory_is_whole(a->d));
+        not_here(a, 1);
+        directory_remove(a->d, 1);
+        fake_answer_all();
+    }
+}
+
 /* A put that failed is written with the next list even if its client is not let in yet. */
 static void a_failed_put_is_wanted_until_removed(void **state)
 {
@@ -298,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_full_redis_takes_the_mark),
+        TEST(a_mark_misleads_until_it_is_gone),
         TEST(a_failed_put_is_wanted_until_removed),
         TEST(writing_again_does_not_touch_newer_entries),
         TEST(a_client_that_leaves_while_listed_stays_away),
