@@ -10,9 +10,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/meter.h"
-#include "scenario.h"
+#include "bystanders.h"
 #include "life.h"
 #include "peer.h"
+#include "scenario.h"
 #include "secure.h"
 #include "world.h"
 

@@ -10,80 +10,12 @@
 #include "wire/ws.h"
 #include "faults.h"
 #include "peer.h"
+#include "steps.h"
 #include "world.h"
 
-enum { BYSTANDERS = 3, BIG_BYTES = 150000, PIECE_BYTES = 20000, NAME = 64 };
-
-/* A step that failed ends the feature. */
-#define STEP(step)                                                                                 \
-    do {                                                                                           \
-        if (!(step))                                                                               \
-            return false;                                                                          \
-    } while (0)
-
-#define CLIENT                                                                                     \
-    "{\"workSpaceId\":\"ws\",\"accountId\":\"%s%d\",\"deviceId\":\"d\",\"applicationId\":\"app\"}"
+enum { BIG_BYTES = 150000, PIECE_BYTES = 20000 };
 
 static char big[BIG_BYTES + 1];
-
-static const char *named(char name[NAME], const char *account, int attempt)
-{
-    snprintf(name, NAME, "%s%d/d", account, attempt);
-    return name;
-}
-
-static bool join(struct peer **out, int shard, const char *account, int attempt)
-{
-    char name[NAME];
-
-    return peer_join(out, shard, named(name, account, attempt), false);
-}
-
-static struct peer *call_rest(int shard)
-{
-    return peer_call(world_rest_port(shard), false);
-}
-
-/* ---- those who stay ---- */
-
-static struct peer *bystander[BYSTANDERS];
-
-bool bystanders_join(void)
-{
-    int i;
-
-    for (i = 0; i < BYSTANDERS; i++) {
-        char name[NAME];
-
-        if (bystander[i] && bystander[i]->fd >= 0 && !bystander[i]->ended)
-            continue;
-        if (bystander[i])
-            bystander[i]->stays = false;
-        snprintf(name, sizeof(name), "by/%d", i);
-        STEP(peer_join(&bystander[i], i % WORLD_SHARDS, name, false));
-        bystander[i]->stays = true;
-    }
-    return true;
-}
-
-bool bystanders_hear(int attempt)
-{
-    struct peer *rest = call_rest(attempt % WORLD_SHARDS);
-    struct bytes text;
-    char wanted[NAME];
-    int i;
-
-    snprintf(wanted, sizeof(wanted), "still there %d", attempt);
-    STEP(peer_postf(rest, "/send-notification",
-                    "{\"filter\":{\"accountId\":\"by\"},\"message\":\"%s\"}", wanted));
-    STEP(peer_answer(rest, 200, NULL));
-    for (i = 0; i < BYSTANDERS; i++) {
-        do /* those of attempts that went wrong come first */
-            STEP(peer_hear(bystander[i], &text));
-        while (!bytes_equal(text, bytes_text(wanted)));
-    }
-    return true;
-}
 
 /* Nothing but what is done for every feature. */
 static bool nothing(int attempt)
@@ -94,23 +26,6 @@ static bool nothing(int attempt)
 
 /* ---- coming in ---- */
 
-/* The path of the first WebSocket URL in an answer, which must name a door of ours. */
-static struct bytes token_in(struct bytes body)
-{
-    static const char scheme[] = "://127.0.0.1:";
-    const char *at = body.len ? memmem(body.at, body.len, scheme, sizeof(scheme) - 1) : NULL;
-    char *slash, *end;
-    long port;
-
-    if (!at)
-        return (struct bytes){NULL, 0};
-    port = strtol(at + sizeof(scheme) - 1, &slash, 10);
-    end = strchr(slash, '"');
-    if (*slash != '/' || !end || (port != world_ws_port(0) && port != world_ws_port(1)))
-        return (struct bytes){NULL, 0};
-    return bytes_of(slash + 1, (size_t)(end - slash - 1));
-}
-
 static bool open_connection(int attempt)
 {
     struct peer *rest = call_rest(0), *p = peer_call(world_ws_port(1), false);
@@ -118,7 +33,7 @@ static bool open_connection(int attempt)
 
     STEP(peer_postf(rest, "/open-connection", "{\"client\":" CLIENT "}", "open", attempt));
     STEP(peer_answer(rest, 200, &body));
-    STEP(peer_upgrade(p, token_in(body)));
+    STEP(peer_upgrade(p, token_in(body, 0)));
     STEP(peer_say(p, "{\"command\":\"PING\"}") && peer_hears(p, "PONG"));
     STEP(peer_say(p, "{\"command\":\"REFRESH_TOKEN\"}") && peer_hear(p, &text));
     STEP(peer_say(p, "r%d@@REFRESH_TOKEN", attempt) && peer_hear(p, &text));
@@ -134,7 +49,7 @@ static bool pool(int attempt)
                     attempt));
     STEP(peer_answer(rest, 200, &body));
     one = peer_call(world_ws_port(0), false);
-    STEP(peer_upgrade(one, token_in(body)));
+    STEP(peer_upgrade(one, token_in(body, 0)));
     STEP(join(&two, 1, "pool", attempt));
     STEP(peer_postf(rest, "/send-notification",
                     "{\"filter\":{\"accountId\":\"pool%d\"},\"message\":\"one\"}", attempt));
@@ -158,7 +73,7 @@ static bool sign_in(int attempt)
     base64url_write(path + strlen(path), json, strlen(json));
     STEP(peer_upgrade(p, bytes_text(path)));
     p->leaving = true;
-    STEP(peer_hear(p, &text) && token_in(text).len > 0);
+    STEP(peer_hear(p, &text) && token_in(text, 0).len > 0);
     return peer_ends(p, WS_CLOSE_NORMAL);
 }
 
@@ -250,19 +165,6 @@ static bool find_any(int attempt)
                   attempt, "from", attempt));
     STEP(peer_hears(from, "g%d@@RESPONSE", attempt));
     return peer_hear(a, &first) && peer_hear(b, &second);
-}
-
-/* "<message id>@@acked": the receiver acknowledges it. */
-static bool acknowledge(struct peer *p, const char *message)
-{
-    struct bytes text;
-    size_t len = strlen(message);
-
-    STEP(peer_hear(p, &text));
-    if (text.len < len + 2 || memcmp(text.at + text.len - len, message, len) != 0)
-        return false;
-    return peer_say(p, "ack@@ACKNOWLEDGE@@{\"messageId\":\"%.*s\"}", (int)(text.len - len - 2),
-                    text.at);
 }
 
 static bool acknowledged(int attempt)
@@ -465,12 +367,6 @@ static bool compressed(int attempt)
 }
 
 /* ---- HTTP ---- */
-
-static bool get(struct peer *p, const char *path, int status)
-{
-    return peer_sendf(p, "GET %s HTTP/1.1\r\nHost: t\r\n\r\n", path) &&
-           peer_answer(p, status, NULL);
-}
 
 static bool pages(int attempt)
 {

@@ -1,0 +1,11 @@
+/*
+ * bystanders - those who joined first, at every door, and are served after every feature.
+ *
+ * Thread:  one.      State: one set a process.
+ */
+#pragma once
+#include <stdbool.h>
+
+/* Rejoins whoever has gone: the fault was allowed to hit it. */
+bool bystanders_join(void);
+bool bystanders_hear(int attempt);
