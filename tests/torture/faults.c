@@ -54,6 +54,10 @@ static const struct way option_ways[] = {{ENOPROTOOPT, BLAME_NOBODY}, {0, 0}};
 static const struct way name_ways[] = {{ENOBUFS, BLAME_NOBODY}, {0, 0}};
 static const struct way thread_ways[] = {{EAGAIN, BLAME_NOBODY}, {0, 0}};
 static const struct way poll_ways[] = {{EINTR, BLAME_NOBODY}, {ENOMEM, BLAME_NOBODY}, {0, 0}};
+static const struct way connect_ways[] = {
+    {ECONNREFUSED, BLAME_NOBODY}, {EADDRNOTAVAIL, BLAME_NOBODY}, {ENOBUFS, BLAME_NOBODY}, {0, 0}};
+static const struct way error_ways[] = {{ECONNREFUSED, BLAME_NOBODY}, {0, 0}};
+static const struct way lookup_ways[] = {{ENOMEM, BLAME_NOBODY}, {EAGAIN, BLAME_NOBODY}, {0, 0}};
 
 const struct way *const ways_of[CALLS] = {
     [CALL_MEMORY] = memory_ways, [CALL_CRYPTO] = memory_ways,     [CALL_MAP] = memory_ways,
@@ -63,7 +67,8 @@ const struct way *const ways_of[CALLS] = {
     [CALL_READ] = read_ways,     [CALL_WRITE] = write_ways,       [CALL_SOCKET] = fd_ways,
     [CALL_BIND] = bind_ways,     [CALL_LISTEN] = bind_ways,       [CALL_OPTION] = option_ways,
     [CALL_NAME] = name_ways,     [CALL_RANDOM] = signal_ways,     [CALL_THREAD] = thread_ways,
-    [CALL_SIGNAL] = fd_ways,     [CALL_POLL] = poll_ways,
+    [CALL_SIGNAL] = fd_ways,     [CALL_POLL] = poll_ways,         [CALL_CONNECT] = connect_ways,
+    [CALL_ERROR] = error_ways,   [CALL_LOOKUP] = lookup_ways,
 };
 
 const char *const call_names[CALLS] = {
@@ -74,13 +79,14 @@ const char *const call_names[CALLS] = {
     [CALL_READ] = "read",       [CALL_WRITE] = "write",       [CALL_SOCKET] = "socket",
     [CALL_BIND] = "bind",       [CALL_LISTEN] = "listen",     [CALL_OPTION] = "setsockopt",
     [CALL_NAME] = "name",       [CALL_RANDOM] = "getrandom",  [CALL_THREAD] = "thread",
-    [CALL_SIGNAL] = "signalfd", [CALL_POLL] = "poll",
+    [CALL_SIGNAL] = "signalfd", [CALL_POLL] = "poll",         [CALL_CONNECT] = "connect",
+    [CALL_ERROR] = "so_error",  [CALL_LOOKUP] = "lookup",
 };
 
 static struct plan plan;
 static _Atomic bool on, fired;
 static _Atomic int port;
-static _Atomic uint64_t counts[CALLS];
+static _Atomic uint64_t counts[CALLS], arrivals, departures;
 static _Atomic int64_t blocks, time_ms;
 static _Atomic uint64_t chance;
 
@@ -109,6 +115,16 @@ bool faults_fired(void)
 int faults_port(void)
 {
     return port;
+}
+
+uint64_t faults_arrivals(void)
+{
+    return arrivals;
+}
+
+uint64_t faults_departures(void)
+{
+    return departures;
 }
 
 int64_t faults_blocks(void)
@@ -250,10 +266,16 @@ int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 ssize_t __wrap_recv(int fd, void *at, size_t len, int flags)
 {
     int how = fate_of(CALL_RECV, fd);
+    ssize_t n = how > 0 ? -1 : __real_recv(fd, at, how == ONE_BYTE ? 1 : len, flags);
 
-    if (how > 0)
-        return -1;
-    return __real_recv(fd, at, how == ONE_BYTE ? 1 : len, flags);
+    arrivals += n > 0;
+    return n;
+}
+
+static ssize_t departed(ssize_t n)
+{
+    departures += n > 0;
+    return n;
 }
 
 ssize_t __wrap_send(int fd, const void *at, size_t len, int flags)
@@ -262,7 +284,7 @@ ssize_t __wrap_send(int fd, const void *at, size_t len, int flags)
 
     if (how > 0)
         return -1;
-    return __real_send(fd, at, how == ONE_BYTE ? 1 : len, flags);
+    return departed(__real_send(fd, at, how == ONE_BYTE ? 1 : len, flags));
 }
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
@@ -272,8 +294,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
     if (how > 0)
         return -1;
     if (how == ONE_BYTE)
-        return __real_send(fd, message->msg_iov[0].iov_base, 1, flags);
-    return __real_sendmsg(fd, message, flags);
+        return departed(__real_send(fd, message->msg_iov[0].iov_base, 1, flags));
+    return departed(__real_sendmsg(fd, message, flags));
 }
 
 /* libssl's own way to a socket, but for its calls. */
@@ -359,6 +381,31 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
     bool counts_here = level != IPPROTO_TCP || !time_ms;
 
     return counts_here && fails(CALL_OPTION) ? -1 : __real_setsockopt(fd, level, name, value, len);
+}
+
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return fails(CALL_CONNECT) ? -1 : __real_connect(fd, address, len);
+}
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    int result = __real_getsockopt(fd, level, name, value, len);
+    int how = level == SOL_SOCKET && name == SO_ERROR ? fate(CALL_ERROR) : 0;
+
+    if (how)
+        memcpy(value, &how, sizeof(how));
+    return result;
+}
+
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **out)
+{
+    int how = fate(CALL_LOOKUP);
+
+    if (how)
+        return how == ENOMEM ? EAI_MEMORY : EAI_AGAIN;
+    return __real_getaddrinfo(host, service, hints, out);
 }
 
 int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *len)

@@ -38,6 +38,9 @@ enum call {
     CALL_THREAD, /* pthread_create */
     CALL_SIGNAL, /* signalfd */
     CALL_POLL,
+    CALL_CONNECT,
+    CALL_ERROR,  /* getsockopt(SO_ERROR): how the connecting ended */
+    CALL_LOOKUP, /* getaddrinfo */
     CALLS,
 };
 
@@ -71,6 +74,10 @@ void faults_on(bool on);
 uint64_t faults_count(enum call c);
 bool faults_fired(void);
 int faults_port(void); /* the peer's port of the socket the failing call was for; 0: none */
+
+/* How often bytes have come to anybody, or left: while that grows, something is under way. */
+uint64_t faults_arrivals(void);
+uint64_t faults_departures(void);
 
 /* Blocks the product has allocated and not freed. */
 int64_t faults_blocks(void);

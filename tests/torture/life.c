@@ -17,6 +17,7 @@
 #include "app/start.h"
 #include "base/mem.h"
 #include "run.h"
+#include "store.h"
 
 enum {
     FIRST_PORT = 20000, /* below those the kernel hands out */
@@ -30,9 +31,12 @@ enum {
     FDS = 256,
     CANNOT_START = 1,
     LEFT_SOMETHING = 90,
+    SETS_ALONE = 5,
+    ALL_SETS = 11,
 };
 
 static int rest_port, ws_port;
+static bool asks; /* whether it is ready */
 
 /* ---- the server's side, in a child ---- */
 
@@ -45,13 +49,24 @@ static int open_fds(void)
     return count;
 }
 
-static int serve(void)
+static int serve(uint16_t redis_port)
 {
-    static char rest[64], ws[64], *environment[] = {NULL};
-    const char *sets[] = {rest, ws, "pushca.limits.linger-ms=50", "pushca.drain-ms=200",
-                          "logging.level.root=debug"};
-    struct config_sources from = {
-        .file = TORTURE_YAML, .sets = sets, .set_count = 5, .environment = environment};
+    static char rest[64], ws[64], redis[64], *environment[] = {NULL};
+    const char *sets[] = {rest,
+                          ws,
+                          "pushca.limits.linger-ms=50",
+                          "pushca.drain-ms=200",
+                          "logging.level.root=debug",
+                          redis,
+                          "pushca.pusher.deploy-mode=cluster",
+                          "pushca.pusher.instance-id=alone",
+                          "pushca.cluster.beat-ms=50",
+                          "pushca.storage.redis.username=" STORE_USER,
+                          "pushca.storage.redis.password=" STORE_PASSWORD};
+    struct config_sources from = {.file = TORTURE_YAML,
+                                  .sets = sets,
+                                  .set_count = redis_port ? ALL_SETS : SETS_ALONE,
+                                  .environment = environment};
     struct tls_context *tls = NULL;
     struct config *config;
     struct buf errors = {0};
@@ -59,6 +74,7 @@ static int serve(void)
 
     snprintf(rest, sizeof(rest), "server.port=%d", rest_port);
     snprintf(ws, sizeof(ws), "pushca.pusher.socket-port=%d", ws_port);
+    snprintf(redis, sizeof(redis), "pushca.storage.redis.port=%u", redis_port);
     mem_reserve_open(RESERVE_BYTES);
     if (config_load(&from, &config, &errors))
         fprintf(stderr, "cannot start: %.*s", (int)errors.len, errors.at);
@@ -70,14 +86,14 @@ static int serve(void)
     return status;
 }
 
-static _Noreturn void be_the_server(struct outcome *out)
+static _Noreturn void be_the_server(uint16_t redis_port, struct outcome *out)
 {
     int fds = open_fds(), status;
     int64_t blocks = faults_blocks(), bytes = mem_held();
     enum call c;
 
     faults_on(true);
-    status = serve();
+    status = serve(redis_port);
     faults_on(false);
     OPENSSL_thread_stop(); /* what its errors said */
     for (c = 0; c < CALLS; c++)
@@ -177,20 +193,31 @@ static bool has_ended(pid_t server, int *status)
     return waitpid(server, status, WNOHANG) == server;
 }
 
+/* It listens; in a cluster it lets nobody in before the others know it, so it is asked. */
+static bool is_open(void)
+{
+    static const char question[] = "GET /actuator/health/readiness HTTP/1.1\r\nHost: t\r\n\r\n";
+    static char text[TEXT_BYTES];
+    int fd = dial(asks ? rest_port : ws_port);
+    bool good = fd >= 0 && (!asks || (talk(fd, question, "\r\n\r\n", text) &&
+                                      strncmp(text + sizeof("HTTP/1.1"), "200", 3) == 0));
+
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
 /* Until it listens, or has ended. */
 static bool await_listening(pid_t server, int *status, bool *ended)
 {
-    int i, fd;
+    int i;
 
     for (i = 0; i < LOOKS; i++) {
         *ended = has_ended(server, status);
         if (*ended)
             return false;
-        fd = dial(ws_port);
-        if (fd >= 0) {
-            close(fd);
+        if (is_open())
             return true;
-        }
         usleep(LOOK_US);
     }
     return false;
@@ -282,17 +309,18 @@ static void use(struct outcome *out, pid_t server)
     judge_end(out, status, served);
 }
 
-void life_run(struct outcome *out)
+void life_run(uint16_t redis_port, struct outcome *out)
 {
     pid_t server;
 
     rest_port = FIRST_PORT + 2 * (getpid() % PORT_PAIRS);
     ws_port = rest_port + 1;
-    snprintf(out->where, sizeof(out->where), "life");
+    asks = redis_port != 0;
+    snprintf(out->where, sizeof(out->where), redis_port ? "node" : "life");
     server = fork();
     if (server < 0)
         abort();
     if (server == 0)
-        be_the_server(out);
+        be_the_server(redis_port, out);
     use(out, server);
 }

@@ -4,7 +4,9 @@
  * Owner:   the process it happens in.
  */
 #pragma once
+#include <stdint.h>
 
 struct outcome;
 
-void life_run(struct outcome *out);
+/* redis_port: 0, or of the Redis of its cluster, in which it is alone. */
+void life_run(uint16_t redis_port, struct outcome *out);

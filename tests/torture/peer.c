@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +15,21 @@
 #include "base/rand.h"
 #include "wire/token.h"
 #include "wire/ws.h"
+#include "faults.h"
 #include "secure.h"
 #include "world.h"
 
 enum {
     TURNS = 3, /* without anything new, before time moves */
     STEP_MS = 10,
-    STEPS = 150,    /* 1.5 s: longer than every deadline that ends a wait */
+    STEPS = 150, /* 1.5 s: longer than every deadline of one server that ends a wait */
+    STUCK = 150,
     BREATH_US = 20, /* for a kernel that delivers late */
     TEXT_BYTES = 4096,
 };
 
-char peers_why[512];
+char peers_why[512], peers_broken[512];
+static int steps = STEPS;
 static bool is_secure;
 static struct peer peers[PEERS] = {[0 ... PEERS - 1] = {.fd = -1}};
 
@@ -47,6 +51,16 @@ static bool wrong(const struct peer *p, const char *format, ...)
         snprintf(peers_why + len, sizeof(peers_why) - len, " (peer %d, %zu bytes came%s, close %d)",
                  (int)(p - peers), p->len, p->ended ? ", ended" : "", p->close_code);
     return false;
+}
+
+void peers_be_patient(int64_t ms)
+{
+    steps = (int)(ms / STEP_MS);
+}
+
+bool peer_wrong(const char *why)
+{
+    return wrong(NULL, "%s", why);
 }
 
 struct peer *peer_at(int i)
@@ -199,24 +213,39 @@ static bool read_all(struct peer *p)
     return true;
 }
 
-static bool run_once(void)
+/* Whoever may have something to read; what TLS holds back no poll tells. */
+static bool read_ready(void)
 {
+    struct pollfd at[PEERS];
     bool any = false;
     int i;
 
-    world_turn();
     for (i = 0; i < PEERS; i++)
-        any = read_all(&peers[i]) || any;
+        at[i] = (struct pollfd){peers[i].ended || peers[i].deaf ? -1 : peers[i].fd, POLLIN, 0};
+    if (poll(at, PEERS, 0) < 0)
+        abort();
+    for (i = 0; i < PEERS; i++)
+        if (at[i].revents || peers[i].ssl)
+            any = read_all(&peers[i]) || any;
     return any;
 }
 
+static bool run_once(void)
+{
+    world_turn();
+    return read_ready();
+}
+
+/* In a cluster settling is a turn, too. */
 static void run(void)
 {
-    int turns;
+    int turns, idle = world_doors() > WORLD_SHARDS ? 1 : TURNS;
 
-    for (turns = 0; turns < TURNS; turns++)
-        if (run_once())
-            turns = -1;
+    do
+        for (turns = 0; turns < idle; turns++)
+            if (run_once())
+                turns = -1;
+    while (world_settle());
 }
 
 bool pass(int64_t ms)
@@ -234,7 +263,7 @@ static bool await(struct peer *p, bool (*is_there)(const struct peer *p))
 {
     int step;
 
-    for (step = 0; step < STEPS; step++) {
+    for (step = 0; step < steps; step++) {
         run();
         if (is_there(p))
             return true;
@@ -292,7 +321,7 @@ bool peer_send(struct peer *p, struct bytes text)
 {
     int stuck = 0;
 
-    while (text.len && stuck < STEPS) {
+    while (text.len && stuck < STUCK) {
         ssize_t n = give(p, text.at, text.len);
 
         if (n < 0 && errno != EAGAIN)
@@ -493,7 +522,7 @@ static bool find_text(const struct peer *p, size_t *at, struct bytes *text)
     return false;
 }
 
-static bool has_text(const struct peer *p)
+bool peer_has_text(const struct peer *p)
 {
     struct bytes text;
     size_t at = p->at;
@@ -520,7 +549,7 @@ bool peer_was_refused(const struct peer *p)
 
 bool peer_hear(struct peer *p, struct bytes *text)
 {
-    if (!await(p, has_text))
+    if (!await(p, peer_has_text))
         return wrong(p, "no message");
     (void)find_text(p, &p->at, text);
     p->told = p->told || is_refusal(*text);
@@ -556,5 +585,61 @@ bool peer_ends(struct peer *p, int close_code)
         return wrong(p, "it was not closed");
     if (p->close_code != close_code)
         return wrong(p, "closed with %d, expected %d", p->close_code, close_code);
+    return true;
+}
+
+/* ---- promises ---- */
+
+static bool broken(const struct peer *p, const char *what, const char *text)
+{
+    if (!peers_broken[0])
+        snprintf(peers_broken, sizeof(peers_broken),
+                 "%s: %.200s (peer %d at %u, the fault's at %d)", what, text, (int)(p - peers),
+                 (unsigned)p->port, faults_port());
+    return wrong(p, "%s: %.100s", what, text);
+}
+
+bool peer_missed(struct peer *p, const char *text)
+{
+    return p->ended ? wrong(p, "gone before %.100s", text) : broken(p, "lost", text);
+}
+
+bool peer_heard_once(struct peer *p, const char *text)
+{
+    return !peer_has_text(p) || broken(p, "something behind this", text);
+}
+
+bool peer_gets(struct peer *p, const char *text)
+{
+    struct bytes got;
+
+    if (!peer_hear(p, &got))
+        return peer_missed(p, text);
+    if (bytes_equal(got, bytes_text(text)))
+        return true;
+    return broken(p, "something else than this", text);
+}
+
+static bool unexpected(const struct peer *p, struct bytes text)
+{
+    char shown[100];
+
+    snprintf(shown, sizeof(shown), "%.*s", (int)(text.len < 99 ? text.len : 99), text.at);
+    return broken(p, "unexpected", shown);
+}
+
+bool peers_have_heard_all(void)
+{
+    struct bytes text;
+    size_t at;
+    int i;
+
+    for (i = 0; i < PEERS; i++) {
+        const struct peer *p = &peers[i];
+
+        at = p->at;
+        if (p->fd >= 0 && p->upgraded && !p->ended && !p->stays && find_text(p, &at, &text))
+            return unexpected(p, text);
+    }
     return true;
 }

@@ -30,6 +30,13 @@ struct peer {
 
 extern char peers_why[512];
 
+/* A promise that was not kept: what was accepted did not come, or came twice. No fault excuses it.
+ */
+extern char peers_broken[512];
+
+/* Steps wait so long, of the server's time. */
+void peers_be_patient(int64_t ms);
+
 /* Which peers end before their time is judged by whoever knows about the fault. */
 struct peer *peer_at(int i);
 bool peer_was_refused(const struct peer *p); /* over a limit, for now */
@@ -64,3 +71,15 @@ bool peer_say(struct peer *p, const char *format, ...) __attribute__((format(pri
 bool peer_hear(struct peer *p, struct bytes *text);
 bool peer_hears(struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool peer_ends(struct peer *p, int close_code); /* 0: without a Close */
+
+/* The same as peer_hears of something that was accepted. peer_missed: and it was not heard: a
+   broken promise, unless the connection is gone; false. */
+bool peer_gets(struct peer *p, const char *text);
+bool peer_missed(struct peer *p, const char *text);
+bool peer_heard_once(struct peer *p, const char *text); /* and nothing else since */
+
+bool peer_has_text(const struct peer *p); /* that was not looked at */
+bool peer_wrong(const char *why);         /* a step of others; false */
+
+/* No message has come that nobody waited for, but to those who stay. */
+bool peers_have_heard_all(void);

@@ -15,15 +15,17 @@
 #include "peer.h"
 #include "scenario.h"
 #include "secure.h"
+#include "store.h"
 #include "world.h"
 
-enum { ATTEMPTS = 3, HEAL_MS = 1200, SETTLE_MS = 30, FDS = 256 };
+enum { ATTEMPTS = 3, HEAL_MS = 1200, SETTLE_MS = 30, FDS = 256, PAIR_PATIENCE_MS = 6000 };
 
-const char *const scene_names[SCENES] = {"world", "secure", "life"};
+const char *const scene_names[SCENES] = {"world", "secure", "life", "pair", "sharded", "node"};
 
 static struct outcome *out;
 static struct plan plan;
 static bool is_secure;
+static uint16_t redis; /* its port; 0: a server that stands alone */
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -78,7 +80,8 @@ static bool anyone_lost(bool fired_now)
         if (p->fd < 0 || !p->ended || p->leaving)
             continue;
         if (!fired_now || !may_end(p)) {
-            fail("a connection was lost: peer %d, close %d; %s", i, p->close_code, peers_why);
+            fail("a connection was lost: peer %d at %u, close %d, the fault's at %d; %s", i,
+                 (unsigned)p->port, p->close_code, faults_port(), peers_why);
             return true;
         }
         p->leaving = true;
@@ -116,6 +119,8 @@ static bool try_feature(const struct feature *f, int attempt, bool *fired_now)
     static int felt;
     bool good = f->run(attempt), refused = anyone_refused();
 
+    if (good && redis)
+        good = peers_have_heard_all();
     *fired_now = faults_fired() && felt < felt_by();
     if (anyone_lost(*fired_now))
         good = false;
@@ -138,6 +143,8 @@ static bool try_once(const struct feature *f, int attempt)
 
     peers_why[0] = 0;
     good = try_feature(f, attempt, &fired_now);
+    if (peers_broken[0])
+        fail("a promise was not kept: %s", peers_broken);
     if (!good && !fired_now)
         fail("%s", peers_why);
     return good;
@@ -150,7 +157,9 @@ static void do_feature(const struct feature *f)
 
     snprintf(out->where, sizeof(out->where), "%s", f->name);
     for (tries = 0; tries < ATTEMPTS && !out->why[0]; tries++) {
-        if (try_once(f, ++attempt))
+        if (redis && !pair_is_well())
+            fail("the two do not find each other again");
+        else if (try_once(f, ++attempt))
             break;
         out->refused++;
         peers_reset();
@@ -174,9 +183,19 @@ static int open_fds(void)
     return count;
 }
 
-static void run_world(void)
+static void do_features(void)
 {
     const struct feature *f;
+
+    for (f = redis ? pair_features : features; f->name && !out->why[0]; f++)
+        if (!is_secure || !f->only_plain)
+            do_feature(f);
+}
+
+static void run_world(bool is_sharded)
+{
+    const struct world_way way = {TORTURE_YAML, is_secure ? secure_certificate() : NULL, redis,
+                                  is_sharded};
     int fds = open_fds();
     int64_t blocks = faults_blocks(), bytes = mem_held();
 
@@ -184,14 +203,14 @@ static void run_world(void)
     snprintf(out->where, sizeof(out->where), "start");
     if (is_secure)
         peers_secure();
-    if (world_open(TORTURE_YAML, is_secure ? secure_certificate() : NULL)) {
-        for (f = features; f->name && !out->why[0]; f++)
-            if (!is_secure || !f->only_plain)
-                do_feature(f);
+    if (redis)
+        peers_be_patient(PAIR_PATIENCE_MS);
+    if (world_open(&way)) {
+        do_features();
         if (!out->why[0])
             snprintf(out->where, sizeof(out->where), "end");
         if (!world_close())
-            fail("a shard did not end");
+            fail("a thread did not end");
         peers_close();
     } else {
         out->not_started = true;
@@ -207,19 +226,32 @@ static void run_world(void)
         fail("%d descriptors before, %d after", fds, open_fds());
 }
 
-void run(enum scene scene, const struct plan *p, struct outcome *o)
+bool run_is_sharded(enum scene scene)
+{
+    return scene == SCENE_SHARDED;
+}
+
+bool run_needs_redis(enum scene scene)
+{
+    return scene >= SCENE_PAIR;
+}
+
+void run(enum scene scene, const struct plan *p, uint16_t redis_port, struct outcome *o)
 {
     enum call c;
 
     out = o;
     plan = *p;
     faults_plan(p);
-    if (scene == SCENE_LIFE) { /* counts in a process of its own */
-        life_run(o);
+    redis = redis_port;
+    if (redis)
+        store_open(redis, run_is_sharded(scene));
+    if (scene == SCENE_LIFE || scene == SCENE_NODE) { /* counts in a process of its own */
+        life_run(redis, o);
         return;
     }
     is_secure = scene == SCENE_SECURE;
-    run_world();
+    run_world(run_is_sharded(scene));
     for (c = 0; c < CALLS; c++)
         o->counts[c] = faults_count(c);
     o->fired = faults_fired();

@@ -9,9 +9,12 @@
 #include "faults.h"
 
 enum scene {
-    SCENE_WORLD,  /* all features, on a clock of our own, call by call the same in every run */
-    SCENE_SECURE, /* the same, and every connection speaks TLS */
-    SCENE_LIFE,   /* from start_run to its end: threads, signals, the log */
+    SCENE_WORLD,   /* all features, on a clock of our own, call by call the same in every run */
+    SCENE_SECURE,  /* the same, and every connection speaks TLS */
+    SCENE_LIFE,    /* from start_run to its end: threads, signals, the log */
+    SCENE_PAIR,    /* as world, beside another server in a cluster: what is between the two */
+    SCENE_SHARDED, /* the same, and their Redis is a Redis Cluster */
+    SCENE_NODE,    /* as life, in a cluster */
     SCENES,
 };
 extern const char *const scene_names[SCENES];
@@ -25,4 +28,7 @@ struct outcome {
     char why[600];    /* empty: survived */
 };
 
-void run(enum scene scene, const struct plan *plan, struct outcome *out);
+/* redis_port: for the scenes that need one. */
+bool run_needs_redis(enum scene scene);
+bool run_is_sharded(enum scene scene);
+void run(enum scene scene, const struct plan *plan, uint16_t redis_port, struct outcome *out);

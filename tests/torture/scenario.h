@@ -12,4 +12,8 @@ struct feature {
     bool (*run)(int attempt);
     bool only_plain; /* TLS has its own way there */
 };
-extern const struct feature features[];
+extern const struct feature features[];      /* of one server */
+extern const struct feature pair_features[]; /* of one beside another: pair.c */
+
+/* Both reach each other, or do so again within the time that takes. */
+bool pair_is_well(void);

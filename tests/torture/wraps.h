@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <fcntl.h>
+#include <netdb.h>
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
@@ -38,6 +39,9 @@ BOTH(int, socket, int, int, int);
 BOTH(int, bind, int, const struct sockaddr *, socklen_t);
 BOTH(int, listen, int, int);
 BOTH(int, setsockopt, int, int, int, const void *, socklen_t);
+BOTH(int, connect, int, const struct sockaddr *, socklen_t);
+BOTH(int, getsockopt, int, int, int, void *, socklen_t *);
+BOTH(int, getaddrinfo, const char *, const char *, const struct addrinfo *, struct addrinfo **);
 BOTH(int, getsockname, int, struct sockaddr *, socklen_t *);
 BOTH(int, epoll_create1, int);
 BOTH(int, epoll_ctl, int, int, int, struct epoll_event *);
