@@ -20,6 +20,8 @@ void beats_on_echo(struct cluster *c)
 
     c->beat.echo_ms = cluster_now(c);
     meter_add(METER_CLUSTER_ECHO_US, took_us - meter_own(METER_CLUSTER_ECHO_US));
+    if (c->beat.away_ms) /* it may be all that was missing */
+        beats_judge(c);
 }
 
 /* ---- away ---- */
@@ -37,13 +39,23 @@ static bool peers_are_silent(const struct cluster *c)
     return c->members.peers.len > 1; /* of one alone it may be the one that is gone */
 }
 
+/* While all is well a new link gives the next echo time; once it is not, only an echo tells. */
+static bool is_echo_overdue(const struct cluster *c)
+{
+    int64_t since_ms = c->beat.echo_ms;
+
+    if (!c->beat.away_ms && c->beat.renewed_ms > since_ms)
+        since_ms = c->beat.renewed_ms;
+    return cluster_now(c) - since_ms > c->set->echo_ms;
+}
+
 static const char *what_is_wrong(const struct cluster *c)
 {
     if (!redis_is_up(c->redis))
         return "Redis cannot be reached";
     if (!c->beat.subscribed)
         return "this node's channel is not subscribed";
-    if (cluster_now(c) - c->beat.echo_ms > c->set->echo_ms)
+    if (is_echo_overdue(c))
         return "this node's own beats do not come back";
     if (!c->members.listed)
         return "the others do not know this node";
@@ -179,7 +191,7 @@ static void care_while_away(struct cluster *c)
 {
     int64_t now = cluster_now(c);
 
-    if (redis_is_up(c->redis) && now - c->beat.renewed_ms > c->set->echo_ms) {
+    if (redis_is_up(c->redis) && c->beat.subscribed && now - c->beat.renewed_ms > c->set->echo_ms) {
         c->beat.renewed_ms = now;
         redis_resubscribe(c->redis);
     }

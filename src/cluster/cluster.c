@@ -137,13 +137,22 @@ static void on_buried(void *cluster)
 
 /* ---- what Redis says ---- */
 
+/* A beat at the next look, and time for it to come back. */
+static void await_echo(struct cluster *c)
+{
+    c->beat.sent_ms = 0;
+    c->beat.renewed_ms = cluster_now(c);
+}
+
 static void on_up(void *cluster, bool up, const char *why)
 {
     struct cluster *c = cluster;
 
     (void)why;
-    if (up)
+    if (up) {
         membership_beat(&c->members);
+        await_echo(c); /* the last one is as old as this took */
+    }
     beats_judge(c);
 }
 
@@ -159,8 +168,8 @@ static void on_subscribed(void *cluster, bool all)
     struct cluster *c = cluster;
 
     c->beat.subscribed = all;
-    if (all) /* an echo soon, and what came meanwhile */
-        c->beat.sent_ms = 0;
+    if (all)
+        await_echo(c);
     beats_judge(c);
 }
 

@@ -68,7 +68,7 @@ struct beat {
     int64_t sent_ms, sent_us; /* the last one */
     int64_t echo_ms;          /* the last one that came back; 0: none in this connection */
     int64_t away_ms;          /* since when; 0: not */
-    int64_t renewed_ms;       /* subscriptions were made anew */
+    int64_t renewed_ms;       /* subscriptions, or links, were made anew: an echo is due since */
     int64_t listed_ms;        /* we were first seen listed; 0: not yet */
     int64_t probed_ms, evicted_ms;
     bool subscribed;

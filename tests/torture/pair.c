@@ -1,5 +1,6 @@
 #include "scenario.h"
 
+#include "base/meter.h"
 #include "bystanders.h"
 #include "faults.h"
 #include "peer.h"
@@ -19,6 +20,7 @@ enum {
     STEP_MS = 10,
     BIG_BYTES = 150000,
     BEAT_MS = 250, /* world.c */
+    SOON_MS = 150, /* a look at all that is due, and a little */
 };
 
 #define PREFIX "pushca"
@@ -47,6 +49,24 @@ static bool both_are_well(void)
         return peer_wrong("they do not find each other again");
     STEP(get(call_rest(NEAR), "/actuator/health/readiness", 200));
     return get(call_rest(FAR_2), "/actuator/health/readiness", 200);
+}
+
+static bool connects(void)
+{
+    return await(store_is_linked) || peer_wrong("it does not connect");
+}
+
+/* When Redis lets it in again: soon after it has connected, if no fault made
+ * that longer. */
+static bool both_are_well_soon(void)
+{
+    int64_t began_ms;
+
+    STEP(connects());
+    began_ms = world_now_ms();
+    STEP(pair_is_well() || peer_wrong("they do not find each other again"));
+    return faults_fired() || world_now_ms() - began_ms <= SOON_MS ||
+           peer_wrong("it takes too long");
 }
 
 /* ---- messages ---- */
@@ -298,6 +318,29 @@ static bool cut(int attempt)
     return both_are_well() && reach_each_other(attempt, "afta", "aftb");
 }
 
+/* Nothing can be sent, only heard, for as long as that: there and back again
+ * once, not twice. */
+static bool is_back_after(int64_t ms)
+{
+    int64_t lost = meter_sum(METER_CLUSTER_LOST);
+
+    store_do("ACL", "SETUSER", STORE_USER, "off", NULL);
+    store_do("CLIENT", "KILL", "TYPE", "normal", "USER", STORE_USER, NULL);
+    pass(ms);
+    let_in(true);
+    STEP(both_are_well_soon() && pass(3 * SOON_MS) && pair_is_well());
+    return faults_fired() || meter_sum(METER_CLUSTER_LOST) == lost + 1 ||
+           peer_wrong("it went away again");
+}
+
+static bool half_cut(int attempt)
+{
+    bool good = is_back_after(600) && is_back_after(900);
+
+    let_in(true);
+    return good && reach_each_other(attempt, "halfa", "halfb");
+}
+
 /* What needs another server is refused, all else goes on; what the other one
  * accepted comes. */
 static bool while_away(int attempt, struct peer *near)
@@ -353,7 +396,8 @@ static bool deaf(int attempt)
     let_in(false);
     good = while_deaf(attempt, near);
     let_in(true);
-    return both_are_well() && good && reach_each_other(attempt, "heara", "hearb");
+    return both_are_well_soon() && both_are_well() && good &&
+           reach_each_other(attempt, "heara", "hearb");
 }
 
 /* As after a failover: what is written there is gone. */
@@ -476,6 +520,7 @@ const struct feature pair_features[] = {
     {"open elsewhere", open_elsewhere, false},
     {"large", large, false},
     {"Redis cut", cut, false},
+    {"Redis half cut", half_cut, false},
     {"Redis away", away, false},
     {"deaf", deaf, false},
     {"Redis emptied", emptied, false},
