@@ -163,13 +163,28 @@ static void on_master(void *cluster, uint32_t master)
     directory_on_master(c->directory, master);
 }
 
+/* Without a subscription nothing was heard: what came meanwhile has to come again, at once and not
+   when a beat shows the gap. */
+static void ask_for_missed(struct cluster *c)
+{
+    uint32_t i;
+
+    for (i = 0; i < c->members.peers.len; i++) {
+        struct peer *p = c->members.peers.at[i];
+
+        p->stream.misses = true;
+    }
+}
+
 static void on_subscribed(void *cluster, bool all)
 {
     struct cluster *c = cluster;
 
     c->beat.subscribed = all;
-    if (all)
+    if (all) {
         await_echo(c);
+        ask_for_missed(c);
+    }
     beats_judge(c);
 }
 

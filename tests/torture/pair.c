@@ -1,16 +1,16 @@
 #include "scenario.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include "base/meter.h"
+#include "wire/ws.h"
 #include "bystanders.h"
 #include "faults.h"
 #include "peer.h"
 #include "steps.h"
 #include "store.h"
-#include "wire/ws.h"
 #include "world.h"
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 
 /* Doors: the tortured server's, and the other one's. */
 enum { NEAR = 0, NEAR_2 = 1, FAR = WORLD_OTHER, FAR_2 = WORLD_OTHER + 1 };
@@ -56,8 +56,7 @@ static bool connects(void)
     return await(store_is_linked) || peer_wrong("it does not connect");
 }
 
-/* When Redis lets it in again: soon after it has connected, if no fault made
- * that longer. */
+/* When Redis lets it in again: soon after it has connected, if no fault made that longer. */
 static bool both_are_well_soon(void)
 {
     int64_t began_ms;
@@ -88,8 +87,7 @@ static bool say(int door, const char *account, int attempt, struct peer *to, con
     return post_to(door, account, attempt, text, 200) && peer_gets(to, text);
 }
 
-/* Two clients, one here and one there, and a message to each from where it is
- * not. */
+/* Two clients, one here and one there, and a message to each from where it is not. */
 static bool reach_each_other(int attempt, const char *a, const char *b)
 {
     struct peer *near, *far;
@@ -158,8 +156,7 @@ static bool one_gets(struct peer *const both[2], const char *text)
     return peer_missed(both[0], text);
 }
 
-/* In turn, whoever asks. Which of the two servers keeps the turn is chosen by
- * the filter. */
+/* In turn, whoever asks. Which of the two servers keeps the turn is chosen by the filter. */
 static bool find_any_of(int attempt, const char *account)
 {
     struct peer *both[2];
@@ -173,10 +170,10 @@ static bool find_any_of(int attempt, const char *account)
     for (i = 0; i < 4; i++) {
         struct peer *rest = call_rest(i);
 
-        STEP(peer_postf(rest, "/send-notification",
-                        "{\"filter\":{\"accountId\":\"%s%d\",\"findAny\":true},"
-                        "\"message\":\"any\"}",
-                        account, attempt));
+        STEP(
+            peer_postf(rest, "/send-notification",
+                       "{\"filter\":{\"accountId\":\"%s%d\",\"findAny\":true},\"message\":\"any\"}",
+                       account, attempt));
         STEP(peer_answer(rest, 200, NULL) && one_gets(both, "any"));
     }
     return true;
@@ -219,8 +216,8 @@ static bool acknowledged(int attempt)
 
 /* ---- coming and going ---- */
 
-/* The later one of two connections of a client hears, whatever server it is on.
-   If the fault cut one of them off just then, that one may not know yet. */
+/* The later one of two connections of a client hears, whatever server it is on. If the fault cut
+   one of them off just then, that one may not know yet. */
 static bool later_gets(int door, int attempt, struct peer *earlier, struct peer *later)
 {
     STEP(post_to(door, "move", attempt, "later", 200));
@@ -283,6 +280,15 @@ static void let_in(bool yes)
         store_do("CLIENT", "KILL", "USER", STORE_USER, NULL);
 }
 
+static bool gets_soon(struct peer *to, const char *text)
+{
+    int64_t began_ms = world_now_ms();
+
+    STEP(peer_gets(to, text));
+    return faults_fired() || world_now_ms() - began_ms <= SOON_MS ||
+           peer_wrong("it comes too late");
+}
+
 /* Its connections to Redis end in the moment before: nobody has noticed yet. */
 static bool say_when_cut(int door, const char *account, int attempt, struct peer *to)
 {
@@ -298,7 +304,7 @@ static bool say_when_cut(int door, const char *account, int attempt, struct peer
                     "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                     len, body));
     if (peer_answer(rest, 200, NULL))
-        return peer_gets(to, "accepted");
+        return connects() && gets_soon(to, "accepted");
     if (!rest->told || rest->ended ||
         !faults_fired()) /* the fault may have let it be noticed first */
         return false;
@@ -318,8 +324,7 @@ static bool cut(int attempt)
     return both_are_well() && reach_each_other(attempt, "afta", "aftb");
 }
 
-/* Nothing can be sent, only heard, for as long as that: there and back again
- * once, not twice. */
+/* Nothing can be sent, only heard, for as long as that: there and back again once, not twice. */
 static bool is_back_after(int64_t ms)
 {
     int64_t lost = meter_sum(METER_CLUSTER_LOST);
@@ -341,8 +346,7 @@ static bool half_cut(int attempt)
     return good && reach_each_other(attempt, "halfa", "halfb");
 }
 
-/* What needs another server is refused, all else goes on; what the other one
- * accepted comes. */
+/* What needs another server is refused, all else goes on; what the other one accepted comes. */
 static bool while_away(int attempt, struct peer *near)
 {
     struct peer *late;
