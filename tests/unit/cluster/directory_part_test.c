@@ -50,7 +50,7 @@ static void a_mark_misleads_until_it_is_gone(void **state)
         a->redis.cut = false;
         if (back) { /* a new link, before the mark has run out */
             directory_on_master(a->d, 0);
-            fake_answer(1);
+            fake_answer(2); /* which process it is, and that the mark is gone */
             assert_false(directory_may_mislead(a->d));
             assert_answer(1, 1, DIRECTORY_FOUND, 1);
             continue;
