@@ -180,7 +180,7 @@ static bool node_open(struct node *n)
 {
     int i;
 
-    n->hub = (struct hub){0};
+    n->hub = (struct hub){.count = 0};
     n->is_mute = false;
     for (i = 0; i < WORLD_SHARDS; i++)
         n->rest_fd[i] = n->ws_fd[i] = -1;

@@ -24,7 +24,7 @@ static int begin(void **state)
     static const struct hash_key key = {1, 2};
 
     (void)state;
-    hub = (struct hub){0};
+    hub = (struct hub){.count = 0};
     assert_int_equal(inbox_open(&cluster), ERR_OK);
     assert_int_equal(hub_open(&hub, &set), ERR_OK);
     hub_join(&hub, &cluster, &key);
