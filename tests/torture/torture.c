@@ -201,12 +201,9 @@ static bool count_calls(enum scene scene, uint64_t counts[CALLS])
 static const struct most {
     uint64_t memory, crypto, accept, wait, other; /* 0: all */
 } most[SCENES] = {
-    [SCENE_WORLD] = {.wait = 300},
-    [SCENE_SECURE] = {500, 700, 20, 60, 60},
-    [SCENE_LIFE] = {.wait = 300},
-    [SCENE_PAIR] = {500, 0, 20, 60, 60},
-    [SCENE_SHARDED] = {250, 60, 10, 30, 30},
-    [SCENE_NODE] = {250, 0, 10, 30, 30},
+    [SCENE_WORLD] = {.wait = 300},          [SCENE_SECURE] = {250, 350, 10, 30, 30},
+    [SCENE_LIFE] = {.wait = 300},           [SCENE_PAIR] = {350, 90, 10, 30, 30},
+    [SCENE_SHARDED] = {150, 45, 5, 15, 15}, [SCENE_NODE] = {150, 30, 5, 15, 15},
 };
 
 static uint64_t most_of(enum scene scene, enum call c)
