@@ -128,9 +128,16 @@ static bool is_owed(const struct cluster *c, const struct peer *p)
                           cluster_now(c) - s->owes_since_ms >= ACK_AFTER_MS));
 }
 
+/* A batch that is not full waits until Redis has answered the one before: the busier all are, the
+   more messages share one; and when nothing is under way none waits. */
+static bool is_worth_a_batch(const struct stream *s)
+{
+    return !s->unanswered || stream_unsent_bytes(s) >= BATCH_BYTES;
+}
+
 static void write_one(struct cluster *c, struct peer *p)
 {
-    while (stream_has_unsent(&p->stream) && room(c, p))
+    while (stream_has_unsent(&p->stream) && room(c, p) && is_worth_a_batch(&p->stream))
         publish_to(c, p, 0);
     if (is_owed(c, p))
         publish_to(c, p, 0);

@@ -124,6 +124,11 @@ bool stream_has_unsent(const struct stream *s)
     return s->sent < s->count;
 }
 
+size_t stream_unsent_bytes(const struct stream *s)
+{
+    return s->bytes - (size_t)s->count * PIECE_EXTRA - s->sent_bytes;
+}
+
 uint32_t stream_take(struct stream *s, size_t most, struct buf *out, uint64_t *first,
                      int64_t now_ms)
 {

@@ -76,6 +76,7 @@ void stream_inherit(struct stream *s, const struct stream *earlier);
 void stream_push(struct stream *s, struct piece *p); /* takes a count of its own */
 bool stream_is_full(const struct stream *s);
 bool stream_has_unsent(const struct stream *s);
+size_t stream_unsent_bytes(const struct stream *s);
 
 /* Appends unsent items, as many as fit in `most` bytes but at least one if there is any; *first is
    the number of the first of them, without any: of the next one. They count as sent. Returns how
