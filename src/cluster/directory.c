@@ -329,7 +329,7 @@ void directory_begin(struct directory *d, uint64_t life)
     d->set.life = life;
     write_owner(d);
     for (uint32_t i = 0; i < d->part_count; i++) {
-        d->parts[i].epoch = 0; /* nothing of this life is written there */
+        d->parts[i].was_whole = false;
         directory_on_master(d, i);
     }
 }

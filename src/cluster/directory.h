@@ -3,7 +3,8 @@
  *
  * Redis:   <prefix>:client:<identity hash, 16 hex digits>  ->  "<instance id> <life, 16 hex>"
  *          <prefix>:whole:{tag}:<instance id>  ->  "<life> <random>": this node's clients are all
- *          in that master since it chose that random number. Runs out after four beats.
+ *          in that master since it chose that random number; "-<random>" until they are. Runs out
+ *          after four beats.
  *          No identity is stored, only a hash keyed by the cluster's secret.
  * Trust:   "no such client" counts only if every living node's mark stands in that master before
  *          and after the entry was missed, unchanged: after FLUSHALL, a restart, a failover or a

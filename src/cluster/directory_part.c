@@ -49,6 +49,13 @@ static void mark_value(const struct directory *d, const struct part *p, char out
     snprintf(out, 40, "%016" PRIx64 " %016" PRIx64, d->set.life, p->epoch);
 }
 
+/* Stands in the mark's place until all is written: if it does not any more when the mark is set,
+   what was written before may be lost as well. */
+static void place_value(const struct part *p, char out[40])
+{
+    snprintf(out, 40, "-%016" PRIx64, p->epoch);
+}
+
 /* The part an op was given for, unless it counts no more. */
 static struct part *part_of(const struct op *op)
 {
@@ -121,10 +128,13 @@ static bool is_ok(const struct redisReply *reply)
     return reply && reply->type == REDIS_REPLY_STATUS;
 }
 
-static void set_mark(struct directory *d, uint32_t master, struct bytes value, redis_done *done)
+/* over: only where something stands, and what that was is told. */
+static void set_mark(struct directory *d, uint32_t master, const char *value, bool over,
+                     redis_done *done)
 {
     char ms[24];
-    struct bytes argv[] = {BYTES("SET"), {0}, value, BYTES("PX"), {0}};
+    struct bytes argv[] = {BYTES("SET"), {0},         bytes_text(value), BYTES("PX"),
+                           {0},          BYTES("XX"), BYTES("GET")};
 
     d->key.len = 0;
     if (!directory_mark_key(d, master, d->set.id, &d->key)) {
@@ -134,7 +144,7 @@ static void set_mark(struct directory *d, uint32_t master, struct bytes value, r
     snprintf(ms, sizeof(ms), "%lld", (long long)directory_mark_ms(d));
     argv[1] = buf_bytes(&d->key);
     argv[4] = bytes_text(ms);
-    redis_command_on(d->redis, master, argv, 5, done, part_op(d, master));
+    redis_command_on(d->redis, master, argv, over ? 7 : 5, done, part_op(d, master));
 }
 
 static void on_probed(void *context, const struct redisReply *reply)
@@ -159,9 +169,27 @@ static void on_probed(void *context, const struct redisReply *reply)
    which it does not. */
 static void probe(struct directory *d, uint32_t master)
 {
-    d->parts[master].state = PART_PROBING;
+    struct part *p = &d->parts[master];
+    char value[40];
+
+    p->state = PART_PROBING;
+    rand_fill(&d->rand, &p->epoch, sizeof(p->epoch));
+    place_value(p, value);
     take_mark_back(d, master);
-    set_mark(d, master, BYTES("-"), on_probed);
+    set_mark(d, master, value, false, on_probed);
+}
+
+static void lost(struct directory *d, uint32_t master)
+{
+    log_warn("directory lost", LOG_NUM("master", master));
+    needs(d, master, d->loop->now_ms);
+    probe(d, master);
+    list_if_ready(d);
+}
+
+static bool is_text(const struct redisReply *reply, const char *text)
+{
+    return directory_is_string(reply) && bytes_equal(directory_text(reply), bytes_text(text));
 }
 
 static void on_marked(void *context, const struct redisReply *reply)
@@ -170,15 +198,23 @@ static void on_marked(void *context, const struct redisReply *reply)
     struct directory *d = op->d;
     struct part *p = part_of(op);
     uint32_t master = op->master;
+    char value[40];
 
     directory_op_free(op);
     if (!p)
         return;
-    if (!is_ok(reply)) {
+    if (!reply || reply->type == REDIS_REPLY_ERROR) {
         directory_part_failed(d, master);
         return;
     }
+    place_value(p, value);
+    if (!is_text(reply, value)) {
+        take_mark_back(d, master);
+        lost(d, master);
+        return;
+    }
     p->state = PART_WHOLE;
+    p->was_whole = true;
     mark_stands(d, p);
     log_info("directory whole", LOG_NUM("master", master));
 }
@@ -192,9 +228,8 @@ static void mark_if_complete(struct directory *d, uint32_t master)
         return;
     p->state = PART_MARKING;
     mark_stands(d, p);
-    rand_fill(&d->rand, &p->epoch, sizeof(p->epoch));
     mark_value(d, p, value);
-    set_mark(d, master, bytes_text(value), on_marked);
+    set_mark(d, master, value, true, on_marked);
 }
 
 static void on_renewed(void *context, const struct redisReply *reply)
@@ -203,19 +238,17 @@ static void on_renewed(void *context, const struct redisReply *reply)
     struct directory *d = op->d;
     struct part *p = part_of(op);
     uint32_t master = op->master;
-    char value[40];
+    char mark[40], place[40];
 
     directory_op_free(op);
-    if (!p || p->state != PART_WHOLE || !reply)
+    if (!p || !reply)
         return; /* not renewed, it runs out, and that is found out */
-    mark_value(d, p, value);
-    if (directory_is_string(reply) && bytes_equal(directory_text(reply), bytes_text(value))) {
+    mark_value(d, p, mark);
+    place_value(p, place);
+    if (p->state == PART_WHOLE && is_text(reply, mark))
         mark_stands(d, p);
-        return;
-    }
-    log_warn("directory lost", LOG_NUM("master", master));
-    needs(d, master, d->loop->now_ms);
-    probe(d, master);
+    else if (!is_text(reply, mark) && (p->state == PART_WHOLE || !is_text(reply, place)))
+        lost(d, master);
 }
 
 /* GETEX: a full Redis lets it through. */
@@ -228,7 +261,8 @@ static void renew(struct directory *d, uint32_t master)
     if (!directory_mark_key(d, master, d->set.id, &d->key))
         return;
     snprintf(ms, sizeof(ms), "%lld", (long long)directory_mark_ms(d));
-    mark_stands(d, &d->parts[master]);
+    if (d->parts[master].state >= PART_MARKING)
+        mark_stands(d, &d->parts[master]);
     argv[1] = buf_bytes(&d->key);
     argv[3] = bytes_text(ms);
     redis_command_on(d->redis, master, argv, 4, on_renewed, part_op(d, master));
@@ -497,7 +531,7 @@ static void fit(struct directory *d)
    worthless. The first list of a life does not wait: until then nobody finds us. */
 static bool must_stand_still(const struct directory *d, uint32_t master)
 {
-    return redis_masters(d->redis) > 1 && d->parts[master].epoch;
+    return redis_masters(d->redis) > 1 && d->parts[master].was_whole;
 }
 
 void directory_on_master(struct directory *d, uint32_t master)
@@ -527,7 +561,7 @@ void directory_parts_beat(struct directory *d)
         if (d->parts[i].state == PART_NEEDS && d->parts[i].due_ms <= d->loop->now_ms &&
             (!must_stand_still(d, i) || d->still_ms <= d->loop->now_ms))
             probe(d, i);
-        else if (d->parts[i].state == PART_WHOLE)
+        else if (d->parts[i].state >= PART_READY)
             renew(d, i);
     }
     for (uint32_t i = 0; i < n; i++) {

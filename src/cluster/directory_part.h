@@ -33,7 +33,8 @@ struct part {
     uint32_t round;            /* changes when what is under way counts no more */
     size_t pending;            /* and so many of them are not confirmed yet */
     int64_t due_ms, stands_ms; /* until then a mark of ours may stand there */
-    uint64_t epoch;            /* of our last mark; 0: there was none in this life */
+    uint64_t epoch;            /* of our mark, and of what stands in its place before */
+    bool was_whole;            /* in this life */
     bool proving;              /* directory_look: one proof at a time, */
     struct vec doubts;         /* and who waits for the next one: struct question */
     /* directory_sweep */

@@ -170,6 +170,51 @@ static void a_remove_that_was_lost_is_repeated(void **state)
     assert_string_equal(entry(3), OWNED_BY_A);
 }
 
+/* Between an entry and the mark, or twice: what was written is gone, and no link has broken. */
+static void a_flush_in_the_middle_of_a_list_is_noticed(void **state)
+{
+    struct node *n = &w.node[0];
+
+    (void)state;
+    n->lists_late = true;
+    here(n, 1);
+    here(n, 2);
+    directory_beat(n->d);
+    fake_answer_all();
+    assert_int_equal(n->lists, 1);
+    directory_put_again(n->d, 1);
+    fake_answer_all();
+    assert_string_equal(entry(1), OWNED_BY_A);
+    fake_flush();
+    directory_put_again(n->d, 2);
+    n->lists_late = false;
+    directory_listed(n->d);
+    fake_answer_all();
+    assert_string_equal(entry(1), OWNED_BY_A); /* from the start */
+    assert_string_equal(entry(2), OWNED_BY_A);
+    assert_true(directory_is_whole(n->d));
+    assert_int_equal(n->lists, 2);
+}
+
+/* One that takes longer than a mark stands. */
+static void a_long_list_keeps_its_place(void **state)
+{
+    struct node *n = &w.node[0];
+
+    (void)state;
+    n->lists_late = true;
+    here(n, 1);
+    pass(1000);
+    directory_put_again(n->d, 1);
+    pass(9000);
+    assert_int_equal(n->lists, 1);
+    directory_listed(n->d);
+    fake_answer_all();
+    assert_true(directory_is_whole(n->d));
+    assert_int_equal(n->lists, 1);
+    assert_answer(1, 9, DIRECTORY_NOBODY, 0);
+}
+
 static void lost_marks_are_noticed(void **state)
 {
     (void)state;
@@ -339,6 +384,8 @@ int main(void)
         TEST(writing_again_does_not_touch_newer_entries),
         TEST(a_client_that_leaves_while_listed_stays_away),
         TEST(a_remove_that_was_lost_is_repeated),
+        TEST(a_flush_in_the_middle_of_a_list_is_noticed),
+        TEST(a_long_list_keeps_its_place),
         TEST(lost_marks_are_noticed),
         TEST(marks_are_taken_back_at_the_end),
         TEST(a_mark_runs_out_with_its_node),

@@ -8,13 +8,14 @@
 
 static inline redisReply *fake_do_set(const struct fake_command *c)
 {
-    bool nx = false, get = false;
+    bool nx = false, xx = false, get = false;
     int64_t px = 0;
     const char *old = fake_get(c->argv[1]);
     redisReply *r;
 
     for (int i = 3; i < c->argc; i++) {
         nx |= strcmp(c->argv[i], "NX") == 0;
+        xx |= strcmp(c->argv[i], "XX") == 0;
         get |= strcmp(c->argv[i], "GET") == 0;
         if (strcmp(c->argv[i], "PX") == 0)
             px = strtol(c->argv[++i], NULL, 10);
@@ -22,7 +23,7 @@ static inline redisReply *fake_do_set(const struct fake_command *c)
     if (fake.full)
         return fake_oom();
     r = get ? fake_string(old) : fake_text(REDIS_REPLY_STATUS, "OK");
-    if (!nx || !old)
+    if ((!nx || !old) && (!xx || old))
         fake_set(c->argv[1], c->argv[2], px);
     return r;
 }
