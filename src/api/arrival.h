@@ -15,7 +15,6 @@ struct arrival {
     int fd;
     struct tls *tls;     /* owns; null: plain */
     bool is_registered;  /* in a cluster: the other nodes can find the client here */
-    uint8_t left;        /* shard's `left` for this hash when it was asked for */
     uint64_t hash;       /* of who */
     struct identity who; /* views into text */
     struct upgrade upgrade;

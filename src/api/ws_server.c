@@ -139,18 +139,15 @@ static void move_in(struct shard *s, struct arrival *a)
 }
 
 /* In a cluster a new client is let in when the other nodes can find it: whoever has its 101 is
-   reached. Has the last session of this client (or of one that counts with it) gone while the
-   arrival was away? Then its entry may have gone, too: once more. */
-static bool must_register(struct shard *s, struct arrival *a)
+   reached. */
+static bool must_register(const struct shard *s, const struct arrival *a)
 {
     const struct client *c;
 
-    if (!bus_is_on(&s->hub->bus))
+    if (!bus_is_on(&s->hub->bus) || a->is_registered)
         return false;
     c = index_find(&s->index, &a->who, a->hash);
-    if (c && client_is_here(c))
-        return false;
-    return !a->is_registered || a->left != s->left[a->hash % sizeof(s->left)];
+    return !c || !client_is_here(c);
 }
 
 void ws_server_on_adopt(struct shard *s, struct note *n)
@@ -158,13 +155,14 @@ void ws_server_on_adopt(struct shard *s, struct note *n)
     struct arrival *a = n->arrival;
 
     n->arrival = NULL;
+    shard_hears(s, n);
     if (must_register(s, a)) {
         a->is_registered = true;
-        a->left = s->left[a->hash % sizeof(s->left)];
         bus_register(s, a->hash, a);
     } else {
         move_in(s, a);
     }
+    shard_has_heard(s);
 }
 
 /* At home already: the conn stays where it is. */

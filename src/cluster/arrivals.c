@@ -9,7 +9,6 @@ enum {
     LIST_A_TURN = 2048,
     ABSENT_MAX = 4096,
     MOVED_WAIT_MS = 250,   /* for the others to confirm that they know of a move */
-    ON_WAY_MS = 30000,     /* a shard that has no session of it by then never will */
     ABSENT_LOOK_MS = 5000, /* between two looks whether one of ours is still elsewhere */
 };
 
@@ -21,7 +20,9 @@ struct pending_arrival {
     uint64_t token, hash;
     int64_t until_ms;
     bool failed;               /* its entry is not written */
-    struct arrival *arrival;   /* owned; null: it is on its way */
+    struct arrival *arrival;   /* owned; null: it is on its way, */
+    uint32_t number;           /* as that note to its shard, */
+    bool is_home;              /* which has been heard */
     uint32_t count, confirmed; /* of awaited; the first so many have confirmed */
     struct awaited {
         uint32_t peer;
@@ -50,14 +51,6 @@ static bool any(const void *item, const void *key)
     return true; /* the hash is the key */
 }
 
-static bool is_on_way(const void *item, const void *key)
-{
-    const struct pending_arrival *a = item;
-
-    (void)key;
-    return !a->arrival;
-}
-
 static struct pending_arrival *come(struct cluster *c, uint64_t hash, struct arrival *arrival)
 {
     struct pending_arrival *p = mem_new(struct pending_arrival);
@@ -81,16 +74,24 @@ static void forget(struct cluster *c, struct pending_arrival *p)
     mem_free(p);
 }
 
+/* ADOPT or ELSEWHERE, to its shard; the number it has there. */
+static uint32_t tell(struct cluster *c, uint64_t hash, struct note *n)
+{
+    uint32_t shard = hub_home(c->hub, hash)->number;
+
+    cluster_post(c, shard, n, sizeof(*n));
+    return ++c->told[shard];
+}
+
 static void let_in(struct cluster *c, struct pending_arrival *p)
 {
     struct note *n = cluster_note(NOTE_ADOPT, c);
 
     n->arrival = p->arrival;
-    cluster_post(c, hub_home(c->hub, p->hash)->number, n, sizeof(*n));
     p->arrival = NULL;
     mem_free(p->awaited);
     p->awaited = NULL;
-    p->until_ms = cluster_now(c) + ON_WAY_MS;
+    p->number = tell(c, p->hash, n);
     list_remove(&p->link);
     list_push_back(&c->arrivals_on_way, &p->link);
 }
@@ -107,7 +108,8 @@ bool arrivals_is_here(void *cluster, uint64_t hash)
     return is_present(c, hash) || map_find(&c->arrivals, hash, any, NULL);
 }
 
-/* Their shard has them now. */
+/* Their shard has them now, or has said otherwise; what it had said before has been read in the
+   turn between two looks. */
 static void look_who_is_home(struct cluster *c)
 {
     struct list *link = c->arrivals_on_way.next, *next;
@@ -116,8 +118,10 @@ static void look_who_is_home(struct cluster *c)
         struct pending_arrival *p = container_of(link, struct pending_arrival, link);
 
         next = link->next;
-        if (cluster_now(c) >= p->until_ms || is_present(c, p->hash))
+        if (p->is_home)
             forget(c, p);
+        else
+            p->is_home = shard_knows(hub_home(c->hub, p->hash), p->number);
     }
 }
 
@@ -214,13 +218,23 @@ void arrivals_on_register(struct cluster *c, struct note *n)
     directory_put(c->directory, n->name, on_put, c, token);
 }
 
-void arrivals_on_unregister(struct cluster *c, uint64_t hash)
+/* When it said so, its shard had heard so many of our notes. */
+static bool has_arrived(const void *item, const void *key)
+{
+    const struct pending_arrival *a = item;
+    const uint32_t *heard = key;
+
+    return !a->arrival && (int32_t)(*heard - a->number) >= 0;
+}
+
+void arrivals_on_unregister(struct cluster *c, const struct note *n)
 {
     struct pending_arrival *p;
 
-    while ((p = map_find(&c->arrivals, hash, is_on_way, NULL)))
+    while ((p = map_find(&c->arrivals, n->name, has_arrived, &n->a)))
         forget(c, p);
-    directory_remove(c->directory, hash);
+    if (!map_find(&c->arrivals, n->name, any, NULL)) /* else it comes again */
+        directory_remove(c->directory, n->name);
 }
 
 static void forget_list(struct cluster *c, const struct list *list)
@@ -237,6 +251,7 @@ void arrivals_open(struct cluster *c)
     list_init(&c->arrivals_oldest);
     list_init(&c->arrivals_moving);
     list_init(&c->arrivals_on_way);
+    c->told = mem_zero(c->hub->count * sizeof(*c->told));
 }
 
 void arrivals_close(struct cluster *c)
@@ -245,6 +260,7 @@ void arrivals_close(struct cluster *c)
     forget_list(c, &c->arrivals_moving);
     forget_list(c, &c->arrivals_on_way);
     map_fini(&c->arrivals);
+    mem_free(c->told);
     while (c->elsewhere.len) {
         mem_free(c->elsewhere.at[0]);
         (void)vec_swap_remove(&c->elsewhere, 0);
@@ -304,7 +320,7 @@ static void tell_home(struct cluster *c, uint64_t hash, bool elsewhere)
 
     n->name = hash;
     n->a = elsewhere;
-    cluster_post(c, hub_home(c->hub, hash)->number, n, sizeof(*n));
+    (void)tell(c, hash, n);
 }
 
 void arrivals_are_elsewhere(void *cluster, uint64_t hash)

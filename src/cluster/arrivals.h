@@ -17,7 +17,7 @@ void arrivals_open(struct cluster *c);
 void arrivals_close(struct cluster *c);
 
 void arrivals_on_register(struct cluster *c, struct note *n);
-void arrivals_on_unregister(struct cluster *c, uint64_t hash);
+void arrivals_on_unregister(struct cluster *c, const struct note *n);
 
 /* It is connected here, or comes: its entry is ours. */
 bool arrivals_is_here(void *cluster, uint64_t hash);

@@ -231,7 +231,7 @@ static void on_note(struct cluster *c, struct note *n)
         arrivals_on_register(c, n);
         break;
     case NOTE_UNREGISTER:
-        arrivals_on_unregister(c, n->name);
+        arrivals_on_unregister(c, n);
         break;
     case NOTE_OUTCOME:
         on_outcome(c, n);

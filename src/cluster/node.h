@@ -99,6 +99,7 @@ struct cluster {
     struct list published; /* batches that Redis has not answered */
     struct map arrivals;   /* identity hash -> struct pending_arrival: one or more */
     struct list arrivals_oldest, arrivals_moving, arrivals_on_way;
+    uint32_t *told;     /* how many notes about clients each shard has been sent */
     struct map tallies; /* filter hash -> struct tally */
     struct list tallies_idle, tallies_asking;
     size_t parked_bytes;  /* of findAny messages that wait for other nodes' counts */

@@ -103,6 +103,7 @@ void bus_unregister(struct shard *s, uint64_t hash)
     struct note *n = note_new(s, NOTE_UNREGISTER);
 
     n->name = hash;
+    n->a = s->hearing;
     post(s, n, sizeof(*n));
 }
 
@@ -112,6 +113,8 @@ void bus_on_elsewhere(struct shard *s, struct note *n)
 {
     struct client *c = index_find_hash(&s->index, n->name);
 
+    shard_hears(s, n);
+    shard_has_heard(s);
     if (!c || c->session_count == 0 || c->elsewhere == (n->a != 0))
         return;
     c->elsewhere = n->a != 0;

@@ -38,7 +38,6 @@ static void leave(struct shard *s, struct client *c)
     if (!c->elsewhere) {
         presence_remove(&s->presence, c->hash);
         bus_unregister(s, c->hash);
-        s->left[c->hash % sizeof(s->left)]++;
     }
     c->elsewhere = false;
 }

@@ -96,6 +96,21 @@ void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight)
     outbox_add(&s->staged[to], n, weight);
 }
 
+void shard_hears(struct shard *s, const struct note *n)
+{
+    s->hearing += n->from == s->hub->count;
+}
+
+void shard_has_heard(struct shard *s)
+{
+    atomic_store_explicit(&s->heard, s->hearing, memory_order_release);
+}
+
+bool shard_knows(const struct shard *s, uint32_t number)
+{
+    return (int32_t)(atomic_load_explicit(&s->heard, memory_order_acquire) - number) >= 0;
+}
+
 void hub_tell(struct hub *h, enum note_kind kind)
 {
     uint32_t i;

@@ -74,7 +74,8 @@ struct shard {
     struct presence presence; /* in a cluster */
     struct members *members;  /* in a cluster: a count of the newest; null: none known */
     uint32_t evicted;         /* in a cluster: how far NOTE_EVICT has got among the sockets */
-    uint8_t left[256];        /* in a cluster: clients that left so far, by their hash */
+    uint32_t hearing;         /* in a cluster: ADOPT and ELSEWHERE from its thread, so far, */
+    _Atomic uint32_t heard;   /* and how many of them are done */
     struct repeats repeats;
     struct shed shed;
     struct rand rand;
@@ -130,6 +131,12 @@ void outbox_hand_over(struct hub *h, struct outbox *all);
 /* Stages n for shard `to`, which may be this one, or the cluster thread (hub->count); taken. Handed
  * over in POST. */
 void shard_post(struct shard *s, uint32_t to, struct note *n, size_t weight);
+
+/* Around ADOPT and ELSEWHERE. The cluster thread knows by the count which of what it said had been
+   done when a client left, and, when all is done, that presence shows it. */
+void shard_hears(struct shard *s, const struct note *n);
+void shard_has_heard(struct shard *s);
+bool shard_knows(const struct shard *s, uint32_t number); /* any thread: has it done so many? */
 
 /* From main, at any time: a bare note of that kind to every shard. */
 void hub_tell(struct hub *h, enum note_kind kind);

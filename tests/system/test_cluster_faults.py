@@ -13,6 +13,8 @@ import pytest
 
 from certificates import Certificates
 from cluster import BACK_S, CHANNELS, NGINX, SANITIZED, Cluster, Halt, Net, Nginx, Wire, no_network_of_its_own, samples
+from crowd import Crowd
+from crowd import identity as crowd_identity
 from frames import Raw
 from pushca import identity, wait_for
 from redis_process import Redis, RedisCluster, Sentinels, free_port, needs_redis, slot_of
@@ -178,6 +180,33 @@ def test_a_rolling_restart_under_load(tmp_path, tell):
             trial.traffic.wait_until_back()
         assert {session.code for session in trial.traffic.closed()} == {1001}
         trial.is_over()
+
+
+@heavy
+def test_who_comes_waits_once_however_many_leave(tmp_path, tell):
+    """An entry takes half a second to be written, and a thousand clients a second leave."""
+    with Redis(tmp_path) as redis, Wire(redis.address) as wire, Cluster(2, redis, *wire.sets()) as cluster:
+        crowd = Crowd(cluster[0])
+        crowd.connect([crowd_identity(number) for number in range(4500)])
+        wire.delay_s = 0.25
+        ended, times = threading.Event(), []
+
+        def leave():
+            began = time.monotonic()
+            for number, client in enumerate(crowd.clients):
+                time.sleep(max(0.0, began + number / 1000 - time.monotonic()))
+                client.sock.close()
+            ended.set()
+
+        thread = threading.Thread(target=leave)
+        thread.start()
+        while not ended.is_set():
+            began = time.monotonic()
+            with Raw(cluster[0], identity(f"{len(times)}")):
+                times.append(time.monotonic() - began)
+        thread.join()
+        tell(f"{len(times)} connects while 1,000 clients a second left, an entry takes 0.5 s: {max(times):.2f} s at most")
+        assert min(times) > 0.45 and max(times) < 0.95
 
 
 # ---- Redis --------------------------------------------------------------------------------------------

@@ -10,14 +10,12 @@
 
 /* ---- the shard: as api/ws_server.c ---- */
 
-static inline bool must_register(struct shard *s, const struct arrival *a)
+static inline bool must_register(const struct shard *s, const struct arrival *a)
 {
     struct identity who = identity_of(a->sock->client);
     const struct client *c = index_find(&s->index, &who, a->hash);
 
-    if (c && client_is_here(c))
-        return false;
-    return !a->is_registered || a->left != s->left[a->hash % sizeof(s->left)];
+    return !a->is_registered && (!c || !client_is_here(c));
 }
 
 static inline void close_sock(struct sock *k)
@@ -40,7 +38,6 @@ static inline void adopt(struct node *n, struct arrival *a)
     thread_settle(s);
     if (must_register(s, a)) {
         a->is_registered = true;
-        a->left = s->left[a->hash % sizeof(s->left)];
         bus_register(s, a->hash, a);
         return;
     }

@@ -29,8 +29,10 @@ static inline bool shard_step(struct node *n)
         return false;
     thread_settle(&n->shard);
     if (note->kind == NOTE_ADOPT) {
+        shard_hears(&n->shard, note);
         adopt(n, note->arrival);
         note->arrival = NULL;
+        shard_has_heard(&n->shard);
     } else {
         assert_int_equal(note->kind, NOTE_ELSEWHERE);
         bus_on_elsewhere(&n->shard, note);
@@ -49,7 +51,7 @@ static inline bool cluster_step(struct node *n)
         arrivals_on_register(&n->c, note);
     } else {
         assert_int_equal(note->kind, NOTE_UNREGISTER);
-        arrivals_on_unregister(&n->c, note->name);
+        arrivals_on_unregister(&n->c, note);
     }
     note_free(&n->hub, note);
     return true;
@@ -105,6 +107,8 @@ static inline void tick(struct node *n, int64_t now_ms)
 {
     n->c.loop.now_ms = now_ms;
     wheel_run(&n->c.loop.wheel, now_ms, 1000);
+    while (cluster_step(n)) /* in each turn notes are read first */
+        ;
     if (now_ms % 100 == 0)
         arrivals_tick(&n->c);
     if (now_ms % BEAT_MS == 0) {

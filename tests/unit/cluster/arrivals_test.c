@@ -117,7 +117,7 @@ static void who_is_on_the_way_is_written_again_with_the_others(void **state)
 }
 
 /* Two sockets of one client at once, and the one that is in goes before the other is. */
-static void a_second_socket_on_its_way_is_registered_again(void **state)
+static void a_second_socket_on_its_way_keeps_the_entry(void **state)
 {
     const struct sock *k = connect_to(0, 0);
 
@@ -144,7 +144,7 @@ int main(void)
         TEST(who_has_moved_waits_until_the_others_know),
         TEST(many_who_have_moved_wait_for_their_own_items),
         TEST(who_is_on_the_way_is_written_again_with_the_others),
-        TEST(a_second_socket_on_its_way_is_registered_again),
+        TEST(a_second_socket_on_its_way_keeps_the_entry),
     };
 
     log_setup(LOG_ERROR, LOG_TEXT);

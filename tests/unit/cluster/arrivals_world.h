@@ -35,7 +35,6 @@ struct sock {
 struct arrival {
     struct sock *sock;
     uint64_t hash;
-    uint8_t left;
     bool is_registered;
 };
 
