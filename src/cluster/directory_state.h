@@ -84,7 +84,7 @@ struct directory {
         bool scanning;
         bool begun; /* the master at hand: its first keys have been asked for */
         bool own;   /* and entries of ours are looked at, too */
-        uint32_t master;
+        uint32_t master, next;
         char cursor[24];
         size_t outstanding;
         int64_t begun_ms, due_ms;

@@ -288,9 +288,10 @@ static bool is_cursor(const struct redisReply *r)
     return true;
 }
 
-static void next_master(struct sweep *s)
+/* What was asked about the last one may still be answered, and fail. */
+static void end_master(struct sweep *s)
 {
-    s->master++;
+    s->next = s->master + 1;
     s->begun = false;
 }
 
@@ -305,13 +306,13 @@ static void on_scanned(void *context, const struct redisReply *reply)
     if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         !is_cursor(reply->element[0]) || reply->element[1]->type != REDIS_REPLY_ARRAY) {
         fail(d);
-        next_master(s);
+        end_master(s);
     } else {
         memcpy(s->cursor, reply->element[0]->str, reply->element[0]->len);
         s->cursor[reply->element[0]->len] = '\0';
         look_at(d, reply->element[1]);
         if (strcmp(s->cursor, "0") == 0)
-            next_master(s);
+            end_master(s);
     }
     slice_reply(d);
 }
@@ -341,7 +342,8 @@ static bool begin_master(struct directory *d)
 {
     struct sweep *s = &d->sweep;
 
-    for (; s->master < redis_masters(d->redis); s->master++) {
+    while (s->next < redis_masters(d->redis)) {
+        s->master = s->next++;
         s->own = is_suspect(d, s->master);
         if (!s->own && !s->all)
             continue;
@@ -364,7 +366,7 @@ static void start_pass(struct directory *d, bool all)
     s->urgent = s->again || any_suspect(d);
     s->again = s->failed = s->saw_stranger = s->begun = false;
     s->begun_ms = d->loop->now_ms;
-    s->master = 0;
+    s->next = 0;
     wheel_start(&d->loop->wheel, &s->timer, d->loop->now_ms);
 }
 
@@ -375,7 +377,7 @@ static void next_slice(struct directory *d)
     if (s->begun && d->loop->now_ms - s->begun_ms > LONGEST_MS) {
         fail(d);
         s->begun = false;
-        s->master = redis_masters(d->redis);
+        s->next = redis_masters(d->redis);
     }
     if (!s->begun && s->outstanding) /* of this master; then the next one */
         return;

@@ -411,6 +411,20 @@ static void strays_are_looked_for_until_that_succeeds(void **state)
     w.node[1].redis.cut = false;
     pass(2000);
     assert_null(entry(1));
+    /* or while the last of its answers are on their way */
+    fake_flush();
+    set_entry(1, OWNED_BY_B);
+    fake.run++;
+    directory_on_master(w.node[1].d, 0);
+    fake_answer_all();
+    w.loop.now_ms = fake.now_ms = w.loop.now_ms + 10;
+    wheel_run(&w.loop.wheel, w.loop.now_ms, 100);
+    fake_answer(1); /* its only page of keys */
+    w.node[1].redis.cut = true;
+    fake_answer_all();
+    w.node[1].redis.cut = false;
+    pass(2500);
+    assert_null(entry(1));
     /* who does not say which process it is may be another one */
     set_entry(1, OWNED_BY_B);
     fake.instead = info_is_refused;
