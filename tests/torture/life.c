@@ -60,7 +60,7 @@ static int serve(uint16_t redis_port)
                           redis,
                           "pushca.pusher.deploy-mode=cluster",
                           "pushca.pusher.instance-id=alone",
-                          "pushca.cluster.beat-ms=50",
+                          "pushca.cluster.beat-ms=100",
                           "pushca.storage.redis.username=" STORE_USER,
                           "pushca.storage.redis.password=" STORE_PASSWORD};
     struct config_sources from = {.file = TORTURE_YAML,

@@ -13,7 +13,7 @@ enum {
     MASTERS = 3,
     LEASE_MS = 1500,
     BEAT_MS = 250,
-    WAIT_MS = 20000,
+    WAIT_MS = 120000,
     CLIENTS_MAX = 16384
 };
 
