@@ -1,15 +1,14 @@
 #include "cluster/arrivals.h"
 
 #include "base/mem.h"
+#include "cluster/elsewhere.h"
 #include "cluster/forward.h"
 #include "cluster/node.h"
 #include "hub/presence.h"
 
 enum {
     LIST_A_TURN = 2048,
-    ABSENT_MAX = 4096,
-    MOVED_WAIT_MS = 250,   /* for the others to confirm that they know of a move */
-    ABSENT_LOOK_MS = 5000, /* between two looks whether one of ours is still elsewhere */
+    MOVED_WAIT_MS = 250, /* for the others to confirm that they know of a move */
 };
 
 /* A socket that waits for its client's entry; then, where the client was on another node before,
@@ -23,17 +22,12 @@ struct pending_arrival {
     struct arrival *arrival;   /* owned; null: it is on its way, */
     uint32_t number;           /* as that note to its shard, */
     bool is_home;              /* which has been heard */
+    uint32_t moved_to;         /* a peer that said meanwhile that the client is there; 0: none */
     uint32_t count, confirmed; /* of awaited; the first so many have confirmed */
     struct awaited {
         uint32_t peer;
         uint64_t number; /* of the first item after MOVED */
     } * awaited;
-};
-
-/* Connected here, and later to another node. */
-struct absent {
-    uint64_t hash;
-    int64_t look_ms;
 };
 
 static bool same(const void *item, const void *key)
@@ -51,17 +45,48 @@ static bool any(const void *item, const void *key)
     return true; /* the hash is the key */
 }
 
+static bool is_on_way(const void *item, const void *key)
+{
+    const struct pending_arrival *a = item;
+
+    (void)key;
+    return !a->arrival;
+}
+
+static bool is_waiting(const void *item, const void *key)
+{
+    const struct pending_arrival *a = item;
+
+    (void)key;
+    return a->arrival;
+}
+
+/* And has not heard yet that its client is with that peer. */
+static bool has_not_heard(const void *item, const void *key)
+{
+    const struct pending_arrival *a = item;
+    const uint32_t *peer = key;
+
+    return a->arrival && a->moved_to != *peer;
+}
+
 static struct pending_arrival *come(struct cluster *c, uint64_t hash, struct arrival *arrival)
 {
     struct pending_arrival *p = mem_new(struct pending_arrival);
 
     p->token = ++c->last_name;
     p->hash = hash;
-    p->until_ms = cluster_now(c) + c->set->register_ms;
     p->arrival = arrival;
     map_add(&c->arrivals, hash, p);
-    list_push_back(&c->arrivals_oldest, &p->link);
+    list_init(&p->link);
     return p;
+}
+
+static void queue(struct cluster *c, struct pending_arrival *p, struct list *list, int64_t ms)
+{
+    p->until_ms = cluster_now(c) + ms;
+    list_remove(&p->link);
+    list_push_back(list, &p->link);
 }
 
 static void forget(struct cluster *c, struct pending_arrival *p)
@@ -74,8 +99,7 @@ static void forget(struct cluster *c, struct pending_arrival *p)
     mem_free(p);
 }
 
-/* ADOPT or ELSEWHERE, to its shard; the number it has there. */
-static uint32_t tell(struct cluster *c, uint64_t hash, struct note *n)
+uint32_t arrivals_tell(struct cluster *c, uint64_t hash, struct note *n)
 {
     uint32_t shard = hub_home(c->hub, hash)->number;
 
@@ -83,17 +107,33 @@ static uint32_t tell(struct cluster *c, uint64_t hash, struct note *n)
     return ++c->told[shard];
 }
 
+static void be_on_way(struct cluster *c, struct pending_arrival *p)
+{
+    p->number = c->told[hub_home(c->hub, p->hash)->number];
+    list_remove(&p->link);
+    list_push_back(&c->arrivals_on_way, &p->link);
+}
+
+void arrivals_on_way(struct cluster *c, uint64_t hash)
+{
+    be_on_way(c, come(c, hash, NULL));
+}
+
 static void let_in(struct cluster *c, struct pending_arrival *p)
 {
     struct note *n = cluster_note(NOTE_ADOPT, c);
+    uint32_t moved_to = p->moved_to;
+    uint64_t hash = p->hash;
 
     n->arrival = p->arrival;
     p->arrival = NULL;
     mem_free(p->awaited);
     p->awaited = NULL;
-    p->number = tell(c, p->hash, n);
-    list_remove(&p->link);
-    list_push_back(&c->arrivals_on_way, &p->link);
+    arrivals_tell(c, hash, n);
+    be_on_way(c, p);
+    elsewhere_end(c, hash);
+    if (moved_to)
+        elsewhere_go(c, hash, moved_to);
 }
 
 static bool is_present(const struct cluster *c, uint64_t hash)
@@ -101,11 +141,22 @@ static bool is_present(const struct cluster *c, uint64_t hash)
     return presence_has(&hub_home(c->hub, hash)->presence, hash);
 }
 
-bool arrivals_is_here(void *cluster, uint64_t hash)
+bool arrivals_is_here(const struct cluster *c, uint64_t hash)
+{
+    return !elsewhere_has(c, hash) &&
+           (is_present(c, hash) || map_find(&c->arrivals, hash, is_on_way, NULL));
+}
+
+bool arrivals_is_ours(void *cluster, uint64_t hash)
 {
     const struct cluster *c = cluster;
 
-    return is_present(c, hash) || map_find(&c->arrivals, hash, any, NULL);
+    return map_find(&c->arrivals, hash, is_waiting, NULL) || arrivals_is_here(c, hash);
+}
+
+bool arrivals_may_come(const struct cluster *c, uint64_t hash)
+{
+    return map_find(&c->arrivals, hash, is_waiting, NULL) || elsewhere_has(c, hash);
 }
 
 /* Their shard has them now, or has said otherwise; what it had said before has been read in the
@@ -160,9 +211,7 @@ static void await_confirmations(struct cluster *c, struct pending_arrival *p)
 
         p->awaited[i] = (struct awaited){peer->number, peer->stream.first + peer->stream.count};
     }
-    p->until_ms = cluster_now(c) + MOVED_WAIT_MS;
-    list_remove(&p->link);
-    list_push_back(&c->arrivals_moving, &p->link);
+    queue(c, p, &c->arrivals_moving, MOVED_WAIT_MS);
 }
 
 /* Who began to wait later waits for later items of the same streams, and has later to give up: only
@@ -177,7 +226,21 @@ void arrivals_on_confirmed(struct cluster *c)
         if (cluster_now(c) < p->until_ms && !all_know(c, p))
             return;
         let_in(c, p);
+        forward_retry(c); /* what came here meanwhile for it */
     }
+}
+
+/* An answer is news only to who serves it himself. */
+void arrivals_take_moved(struct cluster *c, const struct peer *peer, const struct envelope *e)
+{
+    struct pending_arrival *p;
+
+    if (c->ending)
+        return;
+    while (!e->a && (p = map_find(&c->arrivals, e->hash, has_not_heard, &peer->number)))
+        p->moved_to = peer->number;
+    if ((!e->a && elsewhere_has(c, e->hash)) || arrivals_is_here(c, e->hash))
+        elsewhere_go(c, e->hash, peer->number);
 }
 
 /* ---- all who come, and go ---- */
@@ -205,16 +268,13 @@ static void on_put(void *cluster, uint64_t hash, uint64_t token, enum directory_
 
 void arrivals_on_register(struct cluster *c, struct note *n)
 {
-    uint64_t token = 0;
+    struct pending_arrival *p = come(c, n->name, n->arrival);
+    uint64_t token = p->token;
 
-    if (n->arrival) {
-        struct pending_arrival *p = come(c, n->name, n->arrival);
-
-        token = p->token;
-        if (c->beat.away_ms && is_looked_for(c))
-            let_in(c, p);
-    }
     n->arrival = NULL;
+    queue(c, p, &c->arrivals_oldest, c->set->register_ms);
+    if (c->beat.away_ms && is_looked_for(c))
+        let_in(c, p);
     directory_put(c->directory, n->name, on_put, c, token);
 }
 
@@ -229,12 +289,15 @@ static bool has_arrived(const void *item, const void *key)
 
 void arrivals_on_unregister(struct cluster *c, const struct note *n)
 {
+    uint64_t hash = n->name;
     struct pending_arrival *p;
 
-    while ((p = map_find(&c->arrivals, n->name, has_arrived, &n->a)))
+    while ((p = map_find(&c->arrivals, hash, has_arrived, &n->a)))
         forget(c, p);
-    if (!map_find(&c->arrivals, n->name, any, NULL)) /* else it comes again */
-        directory_remove(c->directory, n->name);
+    if (map_find(&c->arrivals, hash, any, NULL))
+        return; /* it comes again */
+    if (!elsewhere_left(c, hash, n->a))
+        directory_remove(c->directory, hash);
 }
 
 static void forget_list(struct cluster *c, const struct list *list)
@@ -252,6 +315,7 @@ void arrivals_open(struct cluster *c)
     list_init(&c->arrivals_moving);
     list_init(&c->arrivals_on_way);
     c->told = mem_zero(c->hub->count * sizeof(*c->told));
+    elsewhere_open(c);
 }
 
 void arrivals_close(struct cluster *c)
@@ -261,11 +325,7 @@ void arrivals_close(struct cluster *c)
     forget_list(c, &c->arrivals_on_way);
     map_fini(&c->arrivals);
     mem_free(c->told);
-    while (c->elsewhere.len) {
-        mem_free(c->elsewhere.at[0]);
-        (void)vec_swap_remove(&c->elsewhere, 0);
-    }
-    vec_fini(&c->elsewhere);
+    elsewhere_close(c);
 }
 
 /* ---- all of ours, again ---- */
@@ -312,71 +372,6 @@ void arrivals_list_some(struct cluster *c)
         c->loop.hurry = true;
 }
 
-/* ---- here and elsewhere ---- */
-
-static void tell_home(struct cluster *c, uint64_t hash, bool elsewhere)
-{
-    struct note *n = cluster_note(NOTE_ELSEWHERE, c);
-
-    n->name = hash;
-    n->a = elsewhere;
-    (void)tell(c, hash, n);
-}
-
-void arrivals_are_elsewhere(void *cluster, uint64_t hash)
-{
-    struct cluster *c = cluster;
-    struct absent *a;
-
-    tell_home(c, hash, true);
-    if (c->elsewhere.len >= ABSENT_MAX)
-        return;
-    a = mem_new(struct absent);
-    a->hash = hash;
-    a->look_ms = cluster_now(c) + ABSENT_LOOK_MS;
-    vec_push(&c->elsewhere, a);
-}
-
-static void on_verified(void *cluster, uint64_t hash, enum directory_answer answer,
-                        struct peer *peer)
-{
-    struct cluster *c = cluster;
-
-    (void)peer;
-    if (answer == DIRECTORY_FOUND)
-        arrivals_are_elsewhere(c, hash);
-    else
-        tell_home(c, hash, false); /* which writes it again */
-}
-
-/* At once, because the other node waits to answer; then it is looked whether that is still so: of
-   two nodes' messages the older one may come last. */
-void arrivals_elsewhere(struct cluster *c, uint64_t hash)
-{
-    tell_home(c, hash, true);
-    directory_verify(c->directory, hash, on_verified, c, hash);
-}
-
-static void on_looked(void *cluster, uint64_t hash, enum directory_answer answer, struct peer *peer)
-{
-    struct cluster *c = cluster;
-    uint32_t i;
-
-    (void)peer;
-    if (answer == DIRECTORY_FOUND || answer == DIRECTORY_FAILED)
-        return;
-    tell_home(c, hash, false);
-    for (i = 0; i < c->elsewhere.len; i++) {
-        struct absent *a = c->elsewhere.at[i];
-
-        if (a->hash != hash)
-            continue;
-        (void)vec_swap_remove(&c->elsewhere, i);
-        mem_free(a);
-        return;
-    }
-}
-
 static bool is_due(const struct cluster *c, const struct pending_arrival *p)
 {
     return cluster_now(c) >= p->until_ms || ((p->failed || c->beat.away_ms) && is_looked_for(c));
@@ -397,17 +392,7 @@ static void let_in_who_is_due(struct cluster *c)
 
 void arrivals_tick(struct cluster *c)
 {
-    uint32_t i;
-
     arrivals_on_confirmed(c);
     let_in_who_is_due(c);
     look_who_is_home(c);
-    for (i = 0; i < c->elsewhere.len; i++) {
-        struct absent *a = c->elsewhere.at[i];
-
-        if (cluster_now(c) < a->look_ms)
-            continue;
-        a->look_ms = cluster_now(c) + ABSENT_LOOK_MS;
-        directory_verify(c->directory, a->hash, on_looked, c, a->hash);
-    }
 }

@@ -10,6 +10,7 @@
 #include "cluster/arrivals.h"
 #include "cluster/beats.h"
 #include "cluster/courier.h"
+#include "cluster/elsewhere.h"
 #include "cluster/find.h"
 #include "cluster/forward.h"
 #include "cluster/node.h"
@@ -87,6 +88,7 @@ static void on_gone(void *cluster, struct peer *p, enum gone how)
     directory_forget_peer(c->directory, p);
     forward_take_back(c, p, how);
     directory_sweep(c->directory, p->id, p->life);
+    elsewhere_on_gone(c, p);
     if (how == GONE_DIED || how == GONE_ANEW)
         log_warn("node died", LOG_STR("instance", p->id),
                  LOG_STR("hint", "it ended without a farewell: see its own log"));
@@ -462,8 +464,8 @@ static enum err open_parts(struct cluster *c)
 {
     const struct redis_events redis = {c, on_up, on_master, on_subscribed, courier_on_message};
     const struct membership_events members = {c, on_peer, on_gone, on_change, on_twin, on_buried};
-    const struct directory_events directory = {c, on_list, arrivals_on_moved,
-                                               arrivals_are_elsewhere, arrivals_is_here};
+    const struct directory_events directory = {c, on_list, arrivals_on_moved, elsewhere_contest,
+                                               arrivals_is_ours};
     struct membership_settings m = {.prefix = c->set->prefix,
                                     .id = c->id,
                                     .life = c->hub->bus.life,

@@ -240,6 +240,12 @@ void directory_remove(struct directory *d, uint64_t hash)
     send_remove(d, hash);
 }
 
+void directory_give_up(struct directory *d, uint64_t hash)
+{
+    if (directory_is_wanted(d, hash))
+        directory_settled(d, hash);
+}
+
 /* ---- cache ---- */
 
 bool directory_cached(struct directory *d, uint64_t hash, struct peer **peer)
@@ -269,11 +275,8 @@ void directory_forget_peer(struct directory *d, const struct peer *p)
 
 static void write_owner(struct directory *d)
 {
-    char life[LIFE_DIGITS + 1];
-
-    record_life_write(life, d->set.life);
     d->owner.len = 0;
-    buf_printf(&d->owner, "%s %s", d->set.id, life);
+    record_owner_write(&d->owner, d->set.id, d->set.life);
 }
 
 struct directory *directory_open(struct loop *loop, struct redis *redis,

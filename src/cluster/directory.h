@@ -36,7 +36,7 @@ struct directory_settings {
     uint32_t cache_entries; /* pushca.cluster.cache-entries, default 262144 */
 };
 
-/* All but on_list may be null; without is_here all that are listed are here. */
+/* All but on_list and on_contest may be null; without is_here all that are listed are here. */
 struct directory_events {
     void *context;
     /* Clients of ours have to be written again. The owner lists them all by directory_put_again,
@@ -44,8 +44,9 @@ struct directory_events {
     void (*on_list)(void *context);
     /* The entry was another node's before (of whatever life): everybody's cache must know. */
     void (*on_moved)(void *context, uint64_t hash);
-    /* Put again, and another living node has it: it is theirs, unless this is found wrong. */
-    void (*on_elsewhere)(void *context, uint64_t hash);
+    /* Put again, and the entry is this living peer's. Said once a beat, until is_here says no or
+       the entry is not theirs any more. */
+    void (*on_contest)(void *context, uint64_t hash, struct peer *peer);
     /* Is it still a client of this process, or about to be one? Asked right before it is written
        again, and before an entry of ours is removed as a stray. */
     bool (*is_here)(void *context, uint64_t hash);
@@ -97,6 +98,23 @@ void directory_verify(struct directory *d, uint64_t hash, directory_found *found
 void directory_put(struct directory *d, uint64_t hash, directory_put_done *done, void *context,
                    uint64_t token);
 void directory_remove(struct directory *d, uint64_t hash); /* if the entry is ours; repeated, too */
+
+/* It is another node's: a put that failed is not repeated. */
+void directory_give_up(struct directory *d, uint64_t hash);
+
+/* did: whether it is so now; false also if Redis has not answered. */
+typedef void directory_done(void *context, uint64_t hash, uint64_t token, bool did);
+
+/* A client of ours is back: put, unless a living node has the entry. What Redis refuses to write is
+   done all the same, and repeated as a put that failed. */
+void directory_take(struct directory *d, uint64_t hash, directory_done *done, void *context,
+                    uint64_t token);
+
+/* A client of ours has left, and that peer has an older socket of it: if the entry is ours, it
+   becomes theirs; what fails is repeated as a remove. */
+void directory_hand_over(struct directory *d, uint64_t hash, const struct peer *to,
+                         directory_done *done, void *context, uint64_t token);
+
 void directory_put_again(struct directory *d, uint64_t hash); /* between on_list and listed */
 void directory_listed(struct directory *d);
 

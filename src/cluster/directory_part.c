@@ -18,12 +18,6 @@ enum {
     STILL_MS = 1000, /* of a Redis Cluster: no master has changed for so long */
 };
 
-static const char REPLACE[] = "if redis.call('GET',KEYS[1])==ARGV[1] then\n"
-                              " redis.call('SET',KEYS[1],ARGV[2])\n"
-                              " return 1\n"
-                              "end\n"
-                              "return 0\n";
-
 static void list_if_ready(struct directory *d);
 static void pump(struct directory *d);
 
@@ -389,14 +383,24 @@ static void on_replaced(void *context, const struct redisReply *reply)
 static void replace(struct directory *d, const struct again *a, struct bytes old)
 {
     struct op *op = directory_write_op(d, a->hash, true);
-    const struct bytes argv[] = {BYTES("EVAL"), BYTES(REPLACE),      BYTES("1"), buf_bytes(&d->key),
-                                 old,           buf_bytes(&d->owner)};
 
     op->master = a->master;
     op->round = a->round;
     op->wanted = a->wanted;
     d->under_way++;
-    redis_command(d->redis, argv, 6, 3, on_replaced, op);
+    directory_replace(op, old, buf_bytes(&d->owner), on_replaced);
+}
+
+/* A living node's. Who came while it could not be written came later; else that node is asked. */
+static void contest(struct directory *d, const struct again *a, struct peer *peer)
+{
+    if (directory_is_wanted(d, a->hash)) {
+        directory_put(d, a->hash, NULL, NULL, 0);
+        settled(d, a);
+        return;
+    }
+    d->events.on_contest(d->events.context, a->hash, peer);
+    look_later(d, a);
 }
 
 /* Somebody's entry stands where ours should. */
@@ -408,20 +412,18 @@ static void look_at_other(struct directory *d, const struct again *a, struct byt
     case OWNER_ENDED:
     case OWNER_JUNK:
         replace(d, a, value);
-        return;
+        break;
     case OWNER_STRANGER:
         look_later(d, a);
-        return;
+        break;
     case OWNER_PEER:
-        directory_settled(d, a->hash);
-        if (d->events.on_elsewhere)
-            d->events.on_elsewhere(d->events.context, a->hash);
+        contest(d, a, peer);
         break;
     case OWNER_US:
         directory_settled(d, a->hash);
+        settled(d, a);
         break;
     }
-    settled(d, a);
 }
 
 static void on_put_again(void *context, const struct redisReply *reply)

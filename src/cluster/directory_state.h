@@ -2,6 +2,7 @@
  * directory_state - what the directory's files share; private to directory*.c.
  *
  *   directory.c        entries: put, remove, and repeating what failed
+ *   directory_hands.c  entries that become ours, or another node's, if they are as expected
  *   directory_part.c   our part on each master: marks, and writing all clients again
  *   directory_look.c   questions, and the order of their answers
  *   directory_sweep.c  removing what ended lives left behind; which lives have ended
@@ -19,6 +20,7 @@
 #include "cluster/directory_cache.h"
 #include "cluster/directory_part.h"
 #include "cluster/record.h"
+#include "cluster/redis.h"
 #include "flow/wheel.h"
 
 enum {
@@ -27,8 +29,6 @@ enum {
     DIRECTORY_LIVES_MAX = 1024,
     DIRECTORY_SETTLE_MAX = 65536,
 };
-
-struct redisReply;
 
 /* One command under way; freed by whoever takes its reply, or at the end. */
 struct op {
@@ -40,6 +40,7 @@ struct op {
     bool put;               /* of the writes: put or put again, else remove */
     bool wanted;            /* of put again: as in struct again */
     directory_put_done *done;
+    directory_done *did;
     void *context;
     uint64_t token;
     struct question *question;
@@ -108,6 +109,9 @@ void directory_settled(struct directory *d, uint64_t hash);
 void directory_settle_wanted(struct directory *d); /* the failed puts, for a list */
 bool directory_is_wanted(const struct directory *d, uint64_t hash); /* is it one of them? */
 bool directory_is_here(const struct directory *d, uint64_t hash);
+
+/* ---- directory_hands.c ---- */
+void directory_replace(struct op *op, struct bytes old, struct bytes value, redis_done *done);
 
 /* ---- directory_look.c ---- */
 void directory_look_init(struct directory *d);

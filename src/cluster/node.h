@@ -99,12 +99,12 @@ struct cluster {
     struct list published; /* batches that Redis has not answered */
     struct map arrivals;   /* identity hash -> struct pending_arrival: one or more */
     struct list arrivals_oldest, arrivals_moving, arrivals_on_way;
-    uint32_t *told;     /* how many notes about clients each shard has been sent */
+    uint32_t *told; /* how many notes about clients each shard has been sent */
+    struct elsewhere *elsewhere;
     struct map tallies; /* filter hash -> struct tally */
     struct list tallies_idle, tallies_asking;
-    size_t parked_bytes;  /* of findAny messages that wait for other nodes' counts */
-    struct map queries;   /* name -> struct query */
-    struct vec elsewhere; /* struct absent: ours, but connected to another node later */
+    size_t parked_bytes; /* of findAny messages that wait for other nodes' counts */
+    struct map queries;  /* name -> struct query */
     uint64_t last_name;
     uint32_t list_shard, list_cursor; /* our clients, being listed again */
     bool listing;

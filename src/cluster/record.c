@@ -89,6 +89,14 @@ enum err record_life_read(struct bytes text, uint64_t *life)
     return ERR_OK;
 }
 
+void record_owner_write(struct buf *out, const char *id, uint64_t life)
+{
+    char digits[LIFE_DIGITS + 1];
+
+    record_life_write(digits, life);
+    buf_printf(out, "%s %s", id, digits);
+}
+
 enum err record_owner_read(struct bytes text, struct bytes *id, uint64_t *life)
 {
     if (text.len < LIFE_DIGITS + 2 || text.len > INSTANCE_ID_MAX + 1 + LIFE_DIGITS ||

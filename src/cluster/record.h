@@ -34,4 +34,5 @@ bool record_is_id(struct bytes id);
 void record_life_write(char out[LIFE_DIGITS + 1], uint64_t life);
 MUST_USE enum err record_life_read(struct bytes text, uint64_t *life); /* all of it, not 0 */
 
+void record_owner_write(struct buf *out, const char *id, uint64_t life);
 MUST_USE enum err record_owner_read(struct bytes text, struct bytes *id, uint64_t *life);

@@ -4,12 +4,12 @@
 #include "base/meter.h"
 #include "cluster/arrivals.h"
 #include "cluster/courier.h"
+#include "cluster/elsewhere.h"
 #include "cluster/find.h"
 #include "cluster/forward.h"
 #include "cluster/node.h"
 #include "flow/frame.h"
 #include "hub/notification.h"
-#include "hub/presence.h"
 #include "net/ws_conn.h"
 
 struct notification *take_notification(struct cluster *c, const struct envelope *e)
@@ -40,7 +40,7 @@ static uint64_t hash_of(const struct cluster *c, const struct envelope *e)
 
 static bool is_here(const struct cluster *c, uint64_t hash)
 {
-    return !c->ending && presence_has(&hub_home(c->hub, hash)->presence, hash);
+    return !c->ending && arrivals_is_here(c, hash);
 }
 
 /* For one client: to its home, or on to where it is now. */
@@ -178,8 +178,13 @@ void take(struct cluster *c, struct peer *p, struct bytes item)
     case ENVELOPE_MOVED:
         directory_forget(c->directory, e.hash);
         p->stream.owes_since_ms = 0; /* somebody waits for the confirmation */
-        if (is_here(c, e.hash))
-            arrivals_elsewhere(c, e.hash);
+        arrivals_take_moved(c, p, &e);
+        break;
+    case ENVELOPE_WHOSE:
+        elsewhere_take_whose(c, p, &e);
+        break;
+    case ENVELOPE_LEFT:
+        elsewhere_take_left(c, p, &e);
         break;
     case ENVELOPE_RESUME:
         take_resume(c, p, &e);

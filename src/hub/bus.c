@@ -109,20 +109,27 @@ void bus_unregister(struct shard *s, uint64_t hash)
 
 /* ---- what they hear ---- */
 
+static void set_elsewhere(struct shard *s, struct client *c, bool elsewhere)
+{
+    if (c->elsewhere == elsewhere)
+        return;
+    c->elsewhere = elsewhere;
+    if (elsewhere) {
+        presence_remove(&s->presence, c->hash);
+    } else {
+        c->since_ms = s->loop.now_ms;
+        presence_add(&s->presence, c->hash);
+    }
+}
+
 void bus_on_elsewhere(struct shard *s, struct note *n)
 {
     struct client *c = index_find_hash(&s->index, n->name);
 
     shard_hears(s, n);
+    if (c && c->session_count)
+        set_elsewhere(s, c, n->a != 0);
+    else
+        bus_unregister(s, n->name); /* whoever says so believes that it is here */
     shard_has_heard(s);
-    if (!c || c->session_count == 0 || c->elsewhere == (n->a != 0))
-        return;
-    c->elsewhere = n->a != 0;
-    if (c->elsewhere) {
-        presence_remove(&s->presence, c->hash);
-    } else {
-        c->since_ms = s->loop.now_ms;
-        presence_add(&s->presence, c->hash);
-        bus_register(s, c->hash, NULL);
-    }
 }

@@ -79,8 +79,7 @@ enum forward_kind { FORWARD_SEND, FORWARD_FIND, FORWARD_ACKED };
 void bus_forward(struct shard *s, struct notification *n, enum forward_kind kind,
                  uint32_t attempts);
 
-/* A client of ours has come (its arrival waits for the answer; null: it is in already), or its
-   last session has gone. */
+/* A client of ours has come, and its arrival waits for the answer; or its last session has gone. */
 void bus_register(struct shard *s, uint64_t hash, struct arrival *a);
 void bus_unregister(struct shard *s, uint64_t hash);
 

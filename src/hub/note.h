@@ -57,7 +57,7 @@ struct note {
     uint32_t from; /* shard number of the writer; the cluster thread: how many shards there are;
                       main writes its reader's own */
     union {
-        struct arrival *arrival;           /* ADOPT: owns; REGISTER: owns, or null */
+        struct arrival *arrival;           /* ADOPT, REGISTER: owns */
         struct notification *notification; /* DELIVER, ACKED, FIND, COUNT, PICK, FORWARD: a count */
         struct members *members;           /* MEMBERS: a count */
     };

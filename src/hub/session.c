@@ -35,11 +35,10 @@ static void leave(struct shard *s, struct client *c)
     meter_add(METER_CLIENTS, -1);
     if (!bus_is_on(&s->hub->bus))
         return;
-    if (!c->elsewhere) {
+    if (!c->elsewhere)
         presence_remove(&s->presence, c->hash);
-        bus_unregister(s, c->hash);
-    }
     c->elsewhere = false;
+    bus_unregister(s, c->hash);
 }
 
 void session_free(struct shard *s, struct session *session)

@@ -44,11 +44,25 @@ enum envelope_kind {
     ENVELOPE_ACKED,   /* filter (direct: whole), text with its id in front, order_key, id (not
                          empty), name, shard, wait_ms, hops */
     ENVELOPE_OUTCOME, /* name, shard, a = outcome */
-    ENVELOPE_MOVED,   /* hash: this client is with me now */
+    ENVELOPE_MOVED,   /* hash: this client is with me now; a = 1: you have asked */
     ENVELOPE_BYE,     /* I read everything up to here and end */
     ENVELOPE_RESUME,  /* name = a former life of mine, a = its stream's epoch: the next b items were
                          in that stream, from number hash on; you may have read some */
+    ENVELOPE_WHOSE, /* hash, a = enum envelope_whose: is this client with you? MOVED, or LEFT, also
+                       when you lose it later */
+    ENVELOPE_LEFT,  /* hash, a = enum envelope_left: it is not with me (any more) */
     ENVELOPE_KINDS,
+};
+
+enum envelope_whose {
+    WHOSE_WAIT,    /* I have an older socket of it, and leave that out */
+    WHOSE_CONTEST, /* I serve it, and the directory names you */
+};
+
+enum envelope_left {
+    LEFT_GONE,      /* I have no socket of it */
+    LEFT_ELSEWHERE, /* I have one, and think that another node has it */
+    LEFT_YOURS,     /* the directory names you now */
 };
 
 struct envelope {

@@ -232,6 +232,9 @@ class Sentinels:
         """kill -9 of the master; returns once the other one is it."""
         old = self.master
         old.kill()
+        self.wait_for_another(old)
+
+    def wait_for_another(self, old):
         _until(lambda: self.master is not old and self.master.ask("ROLE")[0] == "master")
 
 

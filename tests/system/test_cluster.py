@@ -475,22 +475,47 @@ def test_one_identity_on_two_nodes_gets_each_message_once(cluster):
         filters = (who, {"applicationId": "TWICE"}, {"applicationId": "TWICE", "findAny": True})
         for number in range(90):
             assert cluster[number % 3].post(PLAIN, {"filter": filters[number // 3 % 3], "message": str(number)}).status == 200
-        got = []
-        for raw in (second, first):
-            with contextlib.suppress(TimeoutError):
-                while len(got) < 90:
-                    got.append(raw.text(1))
+        assert sorted(int(second.text()) for _ in range(90)) == list(range(90))
         nothing_comes(first, second)
-        assert sorted(int(text) for text in got) == list(range(90))
-        leave(second)
 
-        # the older one is all that is left: it must be found again
-        def reached():
-            assert cluster[2].post(PLAIN, {"filter": who, "message": "left"}).status == 200
+
+def texts_of(raws, count, wait=5):
+    """What each of them gets, until it is so many in all."""
+    got = [[] for _ in raws]
+    until = time.monotonic() + wait
+    while sum(map(len, got)) < count and time.monotonic() < until:
+        for texts, raw in zip(got, raws):
             with contextlib.suppress(TimeoutError):
-                return first.text(0.3) == "left"
+                while sum(map(len, got)) < count:
+                    texts.append(raw.text(0.02))
+    return got
 
-        wait_for(reached, 10)
+
+def test_the_older_socket_takes_over_at_once(cluster, tell):
+    """One identity on two or three nodes, and the newest socket closes: from the moment its node has noticed, nothing is lost."""
+    who, slowest = identity("handed"), 0.0
+    token = cluster[0].open(who).rpartition("/")[2]
+    for number in range(12 if SANITIZED else 60):
+        nodes = [cluster[(number + i) % 3] for i in range(2 + number % 2)]
+        here = [(node, socket_at(node, token)) for node in nodes]
+        while here:
+            newest, raw = here.pop()
+            for node in cluster:  # now all know where it is
+                assert node.post(PLAIN, {"filter": who, "message": "warm"}).status == 200
+                assert raw.text() == "warm"
+            leave(raw)
+            while newest.clients()[1]:
+                pass
+            began = time.monotonic()
+            sent = [f"{node.name} {i}" for i in range(3 if here else 0) for node in cluster]
+            for text in sent:
+                assert cluster[int(text[5])].post(PLAIN, {"filter": who, "message": text}).status == 200
+            got = texts_of([raw for _, raw in here], len(sent))
+            assert sorted(text for texts in got for text in texts) == sorted(sent)
+            slowest = max(slowest, time.monotonic() - began)
+            if len(here) == 2 and got[0]:  # that one counts as the newest now
+                here.reverse()
+    tell(f"the older socket took over, 9 messages each time: nothing lost, {slowest * 1000:.0f} ms at most")
 
 
 def test_sockets_come_and_go_and_the_directory_is_right(cluster):

@@ -277,6 +277,78 @@ def test_redis_is_killed_again_and_again(tmp_path, tell):
         trial.is_over()
 
 
+@pytest.mark.parametrize("stale", [False, True])
+def test_redis_comes_back_with_an_older_truth(tmp_path, tell, stale):
+    """It was saved, then some moved to another node, some left, some came, and it is killed and started again from the dump.
+    Who moved is reached at once; stale: also if the older socket stands still."""
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, contextlib.ExitStack() as stack:
+        people = [identity(f"{number}") for number in range(12)]
+        older = [stack.enter_context(Raw(cluster[number % 3], who)) for number, who in enumerate(people)]
+        cluster.wait_for_directory()
+        assert redis.ask("SAVE") == "OK"
+        before = cluster.written()
+        now = {}
+        for number, who in enumerate(people):
+            if number < 6:  # moves
+                now[number] = stack.enter_context(Raw(cluster[(number + 1) % 3], who))
+                if not stale:
+                    older[number].sock.close()
+            elif number < 9:  # leaves
+                older[number].sock.close()
+            else:
+                now[number] = older[number]
+        people.append(identity("new"))
+        now[12] = stack.enter_context(Raw(cluster[0], people[12]))
+        cluster.wait_for_directory()
+        redis.kill()
+        redis.start()
+        assert cluster.written() == before
+        wait_for(lambda: all(probes(node) == [200, 200] for node in cluster))
+        began = time.monotonic()
+        for number, raw in now.items():
+            reach(cluster, people[number], raw)
+        reached = time.monotonic() - began
+        cluster.wait_until_whole()
+        right = cluster.wait_for_directory()
+        tell(f"Redis with an older truth: all reached in {reached:.2f} s, the directory right {right:.2f} s later")
+        assert len(cluster.written()) == len(now)
+        for number, raw in now.items():
+            reach(cluster, people[number], raw)
+        for number, raw in enumerate(older):
+            if number < 6 and stale:
+                with pytest.raises(TimeoutError):
+                    raw.text(0.05)
+
+
+@heavy
+def test_a_replica_that_lagged_behind_takes_over(tmp_path, tell):
+    """It has not heard of who moved in the last moments, whose older sockets stand still."""
+    with Sentinels(tmp_path) as redis, Wire(redis.master.address) as wire, Cluster(3, redis) as cluster, \
+            contextlib.ExitStack() as stack:
+        people = [identity(f"{number}") for number in range(6)]
+        for number, who in enumerate(people):
+            stack.enter_context(Raw(cluster[number % 3], who))
+        cluster.wait_for_directory()
+        master = redis.master
+        replica = next(one for one in redis.servers if one is not master)
+        assert replica.ask("REPLICAOF", "127.0.0.1", wire.port) == "OK"
+        wait_for(lambda: replica.info("master_link_status") == "up")
+        before = replica.read("pushca:client:*")
+        wire.stall()
+        now = [stack.enter_context(Raw(cluster[(number + 1) % 3], who)) for number, who in enumerate(people)]
+        assert replica.read("pushca:client:*") == before != master.read("pushca:client:*")
+        master.kill()
+        wire.cut()
+        redis.wait_for_another(master)
+        wait_for(lambda: all(probes(node) == [200, 200] for node in cluster), 30)
+        for who, raw in zip(people, now):
+            reach(cluster, who, raw)
+        cluster.wait_until_whole()
+        tell(f"a replica that lagged behind: the directory right after {cluster.wait_for_directory():.2f} s")
+        for who, raw in zip(people, now):
+            reach(cluster, who, raw)
+
+
 @heavy
 def test_redis_is_frozen_for_ten_seconds(tmp_path, tell):
     with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, Trial("Redis frozen 10 s", cluster, tell) as trial:

@@ -39,8 +39,8 @@ static inline void open_node(struct node *n, int i)
 {
     static const char *const ids[NODES] = {"a", "b", "c"};
     struct directory_settings set = {"pushca", ids[i], 0xa0 + (uint64_t)i, 5000, 100};
-    const struct directory_events events = {&n->c, on_list, arrivals_on_moved,
-                                            arrivals_are_elsewhere, arrivals_is_here};
+    const struct directory_events events = {&n->c, on_list, arrivals_on_moved, elsewhere_contest,
+                                            arrivals_is_ours};
     struct cluster *c = &n->c;
 
     n->settings = (struct settings){.shards = 1};
@@ -53,7 +53,8 @@ static inline void open_node(struct node *n, int i)
     presence_open(&n->shard.presence, 1000);
     n->hub.bus.inbox = &c->inbox;
     c->hub = &n->hub;
-    c->own = (struct cluster_settings){.register_ms = 1000, .beat_ms = BEAT_MS};
+    c->own =
+        (struct cluster_settings){.register_ms = 1000, .beat_ms = BEAT_MS, .window_bytes = 1 << 20};
     c->set = &c->own;
     c->id = ids[i];
     c->staged = n->to_shard;
@@ -85,6 +86,8 @@ static inline int setup(void **state)
     fake.now_ms = w.now_ms;
     for (int i = 0; i < NODES; i++)
         open_node(&w.node[i], i);
+    for (int i = 0; i < NODES; i++)
+        directory_on_master(w.node[i].c.directory, 0);
     pass(1000);
     assert_true(all_whole());
     return 0;

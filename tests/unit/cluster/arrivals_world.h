@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include "base/log.h"
 #include "base/mem.h"
+#include "cluster/elsewhere.h"
 #include "cluster/node.h"
 #include "hub/session.h"
 #include "unit/cluster/fake_redis.h"

@@ -24,9 +24,10 @@ struct node {
     struct peer peers[NODES];
     struct directory *d;
     uint64_t here[CLIENTS]; /* 0: free */
-    int lists, moved, elsewhere;
+    int lists, moved, contests;
     bool lists_late; /* the test lists itself */
-    uint64_t last_moved, last_elsewhere;
+    uint64_t last_moved, contested;
+    uint32_t contested_by;
 };
 
 static struct world {
@@ -83,12 +84,13 @@ static inline void on_moved(void *context, uint64_t hash)
     n->last_moved = hash;
 }
 
-static inline void on_elsewhere(void *context, uint64_t hash)
+static inline void on_contest(void *context, uint64_t hash, struct peer *peer)
 {
     struct node *n = context;
 
-    n->elsewhere++;
-    n->last_elsewhere = hash;
+    n->contests++;
+    n->contested = hash;
+    n->contested_by = peer->number;
 }
 
 static inline bool is_here(void *context, uint64_t hash)

@@ -100,15 +100,68 @@ static void writing_again_does_not_touch_newer_entries(void **state)
     directory_on_master(w.node[0].d, 0);
     fake_answer_all();
     assert_string_equal(entry(1), OWNED_BY_B);
-    assert_int_equal(w.node[0].elsewhere, 1);
-    assert_int_equal(w.node[0].last_elsewhere, 1);
+    assert_int_equal(w.node[0].contests, 1);
+    assert_int_equal(w.node[0].contested, 1);
+    assert_int_equal(w.node[0].contested_by, 2);
     assert_string_equal(entry(2), OWNED_BY_A);
     assert_string_equal(entry(3), "gone 00000000000000dd");
     assert_string_equal(entry(4), OWNED_BY_A);
     assert_false(directory_is_whole(w.node[0].d));
-    pass(11000);
+    pass(2000);
+    assert_in_range(w.node[0].contests, 4, 6); /* until that is decided */
+    not_here(&w.node[0], 1);
+    pass(9000);
+    assert_in_range(w.node[0].contests, 4, 6);
+    assert_string_equal(entry(1), OWNED_BY_B);
     assert_string_equal(entry(3), OWNED_BY_A); /* nobody came */
     assert_true(directory_is_whole(w.node[0].d));
+}
+
+/* B had it when Redis stopped, and has lost it since. */
+static void a_contest_ends_when_the_other_has_lost(void **state)
+{
+    (void)state;
+    all_whole();
+    put(0, 1);
+    fake_answer_all();
+    set_entry(1, OWNED_BY_B);
+    directory_on_master(w.node[0].d, 0);
+    fake_answer_all();
+    assert_int_equal(w.node[0].contests, 1);
+    directory_remove(w.node[1].d, 1);
+    pass(1000);
+    assert_int_equal(w.node[0].contests, 1);
+    assert_string_equal(entry(1), OWNED_BY_A);
+    assert_true(directory_is_whole(w.node[0].d));
+}
+
+/* Who came while nothing could be written came later than whoever is written. */
+static void a_failed_put_needs_no_contest(void **state)
+{
+    (void)state;
+    all_whole();
+    put(1, 1);
+    fake_answer_all();
+    fake.full = true;
+    put(0, 1);
+    fake_answer_all();
+    assert_string_equal(entry(1), OWNED_BY_B);
+    fake.full = false;
+    pass(2000);
+    assert_int_equal(w.node[0].contests, 0);
+    assert_string_equal(entry(1), OWNED_BY_A);
+    assert_int_equal(w.node[0].moved, 1);
+    /* unless it is known that it has moved on */
+    fake.full = true;
+    put(0, 2);
+    fake_answer_all();
+    fake.full = false;
+    put(1, 2);
+    fake_answer_all();
+    not_here(&w.node[0], 2);
+    directory_give_up(w.node[0].d, 2);
+    pass(2000);
+    assert_string_equal(entry(2), OWNED_BY_B);
 }
 
 static void a_client_that_leaves_while_listed_stays_away(void **state)
@@ -382,6 +435,8 @@ int main(void)
         TEST(a_mark_misleads_until_it_is_gone),
         TEST(a_failed_put_is_wanted_until_removed),
         TEST(writing_again_does_not_touch_newer_entries),
+        TEST(a_contest_ends_when_the_other_has_lost),
+        TEST(a_failed_put_needs_no_contest),
         TEST(a_client_that_leaves_while_listed_stays_away),
         TEST(a_remove_that_was_lost_is_repeated),
         TEST(a_flush_in_the_middle_of_a_list_is_noticed),

@@ -17,7 +17,7 @@ static inline void open_node(struct node *n)
 {
     const struct directory_settings set = {"pushca", n->members.set.id, n->members.set.life, 5000,
                                            8};
-    const struct directory_events events = {n, on_list, on_moved, on_elsewhere, is_here};
+    const struct directory_events events = {n, on_list, on_moved, on_contest, is_here};
 
     n->d = directory_open(&w.loop, &n->redis, &n->members, &set, &events);
 }

@@ -24,7 +24,7 @@ struct node {
     struct directory *directory;
     uint64_t life;
     bool open;
-    int peers_seen, gone, died, buried, twins, moved, elsewhere, lists;
+    int peers_seen, gone, died, buried, twins, moved, lists;
     uint64_t *here;
     uint32_t here_count;
     enum directory_answer answer;
@@ -110,12 +110,11 @@ static void on_moved(void *context, uint64_t hash)
     ((struct node *)context)->moved++;
 }
 
-static void on_elsewhere(void *context, uint64_t hash)
+/* Here it is always the other one who has it. */
+static void on_contest(void *context, uint64_t hash, struct peer *peer)
 {
-    struct node *n = context;
-
-    n->elsewhere++;
-    left(n, hash);
+    (void)peer;
+    left(context, hash);
 }
 
 static void on_master(void *context, uint32_t master)
@@ -131,7 +130,7 @@ static void node_open(struct node *n, const char *id)
     const struct redis_events redis = {&n->site, site_on_up, on_master, site_on_subscribed,
                                        site_on_message};
     const struct membership_events members = {n, on_peer, on_gone, NULL, on_twin, on_buried};
-    const struct directory_events events = {n, on_list, on_moved, on_elsewhere, is_here};
+    const struct directory_events events = {n, on_list, on_moved, on_contest, is_here};
     struct membership_settings m = {
         .prefix = "test", .lease_ms = LEASE_MS, .beat_ms = BEAT_MS, .window_bytes = 1 << 20};
     struct directory_settings d = {.prefix = "test", .cache_ms = 5000, .cache_entries = 1000};
