@@ -3,13 +3,15 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/meter.h"
+#include "cluster/arrivals.h"
 #include "cluster/find.h"
 #include "cluster/node.h"
 #include "cluster/take.h"
 #include "flow/frame.h"
 #include "hub/notification.h"
-#include "hub/presence.h"
 #include "net/ws_conn.h"
+
+enum { HOLD_MS = 500 }; /* for a client that is about to be here */
 
 /* ---- the queue ---- */
 
@@ -178,7 +180,7 @@ static bool is_here(const struct cluster *c, const struct notification *n)
 {
     uint64_t hash = identity_hash(&c->hub->key, &n->filter.like);
 
-    return !c->ending && presence_has(&hub_home(c->hub, hash)->presence, hash);
+    return !c->ending && arrivals_is_here(c, hash);
 }
 
 static void drop(const struct waiting *w)
@@ -236,6 +238,25 @@ void forward_release(struct cluster *c)
 /* ---- asking the directory ---- */
 
 static void on_found(void *cluster, uint64_t number, enum directory_answer answer,
+                     struct peer *peer);
+
+/* It is ours, says the directory, and it is not here. If it has a socket here it will be soon, or
+   the entry will be another node's; else it comes or goes at this moment. */
+static bool look_again(struct cluster *c, struct waiting *w, uint64_t number)
+{
+    uint64_t hash = identity_hash(&c->hub->key, &w->notification->filter.like);
+
+    if (arrivals_may_come(c, hash) && cluster_now(c) - w->since_ms < HOLD_MS) {
+        w->state = WAITING_RETRY;
+        return true;
+    }
+    if (w->tries++ >= TRIES_MAX)
+        return false;
+    directory_verify(c->directory, hash, on_found, c, number);
+    return true;
+}
+
+static void on_found(void *cluster, uint64_t number, enum directory_answer answer,
                      struct peer *peer)
 {
     struct cluster *c = cluster;
@@ -248,12 +269,9 @@ static void on_found(void *cluster, uint64_t number, enum directory_answer answe
         w->state = WAITING_RETRY;
         return;
     }
-    if (answer == DIRECTORY_HERE && !is_here(c, w->notification) && w->tries++ < TRIES_MAX &&
-        !c->ending) {
-        directory_verify(c->directory, identity_hash(&c->hub->key, &w->notification->filter.like),
-                         on_found, c, number);
+    if (answer == DIRECTORY_HERE && !is_here(c, w->notification) && !c->ending &&
+        look_again(c, w, number))
         return;
-    }
     w->state = WAITING_READY;
     w->answer = answer;
     w->peer = peer ? peer->number : 0;

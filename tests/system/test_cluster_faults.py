@@ -182,6 +182,41 @@ def test_a_rolling_restart_under_load(tmp_path, tell):
         trial.is_over()
 
 
+def test_nothing_is_lost_while_a_client_moves_and_a_node_is_silent(tmp_path, tell):
+    """Whoever comes waits a moment for the others to confirm that they know; messages go on meanwhile, and one node is frozen."""
+    who = identity("moves")
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, contextlib.ExitStack() as stack:
+        here, sent, slowest = [stack.enter_context(Raw(cluster[0], who))], 0, 0.0
+        for number in range(6):
+            came = threading.Event()
+
+            def come(number=number, came=came):
+                here.append(stack.enter_context(Raw(cluster[1 - number % 2], who)))
+                came.set()
+
+            thread = threading.Thread(target=come)
+            cluster[2].process.send_signal(signal.SIGSTOP)
+            try:
+                began = time.monotonic()
+                thread.start()
+                while not came.is_set():
+                    assert cluster[sent % 2].post(PLAIN, {"filter": who, "message": str(sent)}).status == 200
+                    sent += 1
+                slowest = max(slowest, time.monotonic() - began)
+            finally:
+                cluster[2].process.send_signal(signal.SIGCONT)
+            thread.join()
+            time.sleep(0.6)  # it has been heard again
+        got = []
+        for raw in here:
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    got.append(int(raw.text(0.3)))
+        tell(f"{sent} messages while a client moved 6 times, at most {slowest * 1000:.0f} ms each time")
+        assert sorted(got) == list(range(sent))
+        assert slowest > 0.2, "nobody has waited"
+
+
 @heavy
 def test_who_comes_waits_once_however_many_leave(tmp_path, tell):
     """An entry takes half a second to be written, and a thousand clients a second leave."""
