@@ -13,11 +13,14 @@ counts() {
         fi
         ;;
     pytest)
-        line=$(grep -aE '[0-9]+ (passed|failed|skipped|error).* in [0-9.]+s' "$3" | tail -n 1)
-        if [[ $line =~ ([0-9]+)\ passed ]]; then passed=${BASH_REMATCH[1]}; fi
-        if [[ $line =~ ([0-9]+)\ failed ]]; then failed=${BASH_REMATCH[1]}; fi
-        if [[ $line =~ ([0-9]+)\ error ]]; then failed=$((failed + BASH_REMATCH[1])); fi
-        if [[ $line =~ ([0-9]+)\ skipped ]]; then skipped=${BASH_REMATCH[1]}; fi
+        # what failed and was run again has a line of its own: what it says of failures holds
+        while read -r line; do
+            failed=0
+            if [[ $line =~ ([0-9]+)\ passed ]]; then passed=$((passed + BASH_REMATCH[1])); fi
+            if [[ $line =~ ([0-9]+)\ failed ]]; then failed=${BASH_REMATCH[1]}; fi
+            if [[ $line =~ ([0-9]+)\ error ]]; then failed=$((failed + BASH_REMATCH[1])); fi
+            if [[ $line =~ ([0-9]+)\ skipped ]]; then skipped=$((skipped + BASH_REMATCH[1])); fi
+        done < <(grep -aE '[0-9]+ (passed|failed|skipped|error).* in [0-9.]+s' "$3")
         ;;
     check) if [ "$2" -eq 0 ]; then passed=1; fi ;;
     esac

@@ -23,6 +23,8 @@ def bash(script, folder):
     ("pytest", 1, "2 failed, 3 passed, 1 skipped, 1 error in 62.12s (0:01:02)\n", "3 3 1"),
     ("pytest", 5, "no tests ran in 0.01s\n", "0 1 0"),
     ("pytest", 3, "3 passed in 1.02s\n", "3 1 0"),
+    ("pytest", 0, "2 failed, 3 passed, 1 skipped in 9.10s\nrun again\n2 passed, 4 deselected in 1.02s\n", "5 0 1"),
+    ("pytest", 1, "2 failed, 3 passed in 9.10s\nrun again\n1 failed, 1 passed in 1.02s\n", "4 1 0"),
     ("check", 0, "", "1 0 0"),
     ("check", 1, "", "0 1 0"),
     ("build", 0, "", "0 0 0"),
