@@ -471,9 +471,13 @@ def test_a_redis_cluster_moves_slots_and_fails_over(tmp_path, tell):
         with Trial("Redis Cluster: slots moved", cluster, tell) as trial:
             slots = {slot_of(CHANNELS + node.name) for node in cluster}
             slots |= {slot_of("pushca:{nodes}")} | {slot_of(f"pushca:client:{one}") for one in list(cluster.truth())[:20]}
-            for slot in slots:
-                of = redis.owner_of(slot)
-                redis.move_slot(slot, next(one for one in redis.masters if one is not of))
+            one, other = redis.masters[:2]
+            twice = [slot for slot in slots if redis.owner_of(slot) is one]
+            for slot in slots.difference(twice):
+                redis.move_slot(slot, one)
+            trial.live(2)  # until all have heard of that: slots that move to and fro at once confuse Redis for good
+            for slot in twice:
+                redis.move_slot(slot, other)
             trial.is_over()
         with Trial("Redis Cluster: failover", cluster, tell) as trial:
             # the one with most of it
