@@ -491,6 +491,7 @@ def texts_of(raws, count, wait=5):
     return got
 
 
+@pytest.mark.tsan
 def test_the_older_socket_takes_over_at_once(cluster, tell):
     """One identity on two or three nodes, and the newest socket closes: from the moment its node has noticed, nothing is lost."""
     who, slowest = identity("handed"), 0.0
