@@ -20,7 +20,7 @@ struct published {
     struct list link;
     struct cluster *cluster;
     uint32_t peer;
-    uint64_t end; /* number behind its last item */
+    uint64_t first, end; /* numbers of its first item, and behind its last one */
 };
 
 /* Redis says how many heard it. */
@@ -31,7 +31,7 @@ static void on_published(void *context, const struct redisReply *reply)
     bool nobody = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 0;
 
     if (p) {
-        stream_answered(&p->stream, b->end, !nobody);
+        stream_answered(&p->stream, b->end, !nobody && b->end > b->first);
         if (!nobody)
             p->unheard_ms = 0;
         else if (!p->unheard_ms)
@@ -39,6 +39,18 @@ static void on_published(void *context, const struct redisReply *reply)
     }
     list_remove(&b->link);
     mem_free(b);
+}
+
+void courier_doubt(struct cluster *c, struct peer *p)
+{
+    struct list *link;
+
+    for (link = c->published.next; link != &c->published; link = link->next) {
+        const struct published *b = container_of(link, struct published, link);
+
+        if (b->peer == p->number)
+            stream_doubt(&p->stream, b->first, b->end);
+    }
 }
 
 /* What stands in c->batch. */
@@ -89,7 +101,8 @@ static void publish_to(struct cluster *c, struct peer *p, uint8_t flags)
     batch_write(&c->batch, &b);
     if (most)
         count = stream_take(&p->stream, most, &c->batch, &first, cluster_now(c));
-    *sent = (struct published){.cluster = c, .peer = p->number, .end = first + count};
+    *sent =
+        (struct published){.cluster = c, .peer = p->number, .first = first, .end = first + count};
     list_push_back(&c->published, &sent->link);
     stream_published(&p->stream);
     publish(c, p->id, on_published, sent);

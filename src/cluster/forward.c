@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/meter.h"
 #include "cluster/arrivals.h"
+#include "cluster/courier.h"
 #include "cluster/find.h"
 #include "cluster/node.h"
 #include "cluster/take.h"
@@ -429,6 +430,7 @@ void forward_take_back(struct cluster *c, struct peer *p, enum gone how)
 {
     struct taking t = {c, how};
 
+    courier_doubt(c, p);
     if (how == GONE_TO_US)
         keep_orphan(c, p);
     else

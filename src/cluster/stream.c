@@ -165,10 +165,23 @@ void stream_answered(struct stream *s, uint64_t end, bool may_be_heard)
         s->heard = end;
 }
 
+void stream_doubt(struct stream *s, uint64_t first, uint64_t end)
+{
+    bool none = s->doubt[0] == s->doubt[1];
+
+    if (first == end)
+        return;
+    if (none || first < s->doubt[0])
+        s->doubt[0] = first;
+    if (none || end > s->doubt[1])
+        s->doubt[1] = end;
+}
+
 /* Of the oldest held. */
 static bool may_be_read(const struct stream *s)
 {
-    return s->known > 0 && (s->unanswered > 0 || s->first < s->heard);
+    return s->known > 0 &&
+           (s->first < s->heard || (s->first >= s->doubt[0] && s->first < s->doubt[1]));
 }
 
 enum err stream_confirm(struct stream *s, uint64_t seen, int64_t now_ms)

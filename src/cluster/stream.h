@@ -47,6 +47,7 @@ struct stream {
     uint32_t known;            /* of them ever: what may be confirmed */
     uint32_t unanswered;       /* batches of which the bus has not said who heard them */
     uint64_t heard;            /* items below this number may have been heard */
+    uint64_t doubt[2];         /* and those from the one to below the other: not answered yet */
     uint64_t first;            /* number of the oldest held */
     size_t bytes;              /* held, PIECE_EXTRA included */
     size_t window_bytes;
@@ -84,10 +85,14 @@ size_t stream_unsent_bytes(const struct stream *s);
 uint32_t stream_take(struct stream *s, size_t most, struct buf *out, uint64_t *first,
                      int64_t now_ms);
 
-/* A batch whose items end below `end` goes out; and the bus has said whether anybody heard it. Who
+/* A batch goes out; and the bus has said whether anybody heard it and its items below `end`. Who
    says nothing (null reply) may have. */
 void stream_published(struct stream *s);
 void stream_answered(struct stream *s, uint64_t end, bool may_be_heard);
+
+/* Before stream_forget, of each batch that is not answered: its items from `first` to below `end`
+   may have been heard. */
+void stream_doubt(struct stream *s, uint64_t first, uint64_t end);
 
 /* The other side has everything below `seen`; what is older than known is nothing new. ERR_BAD: it
    cannot have, and nothing has changed. */
