@@ -1,6 +1,7 @@
-"""Certificates for one test run, made by the openssl command: an authority, a server, clients, stores."""
+"""Certificates for one test run, made by the openssl command: an authority, a server, clients, stores. And how a client begins."""
 
 import pathlib
+import ssl
 import subprocess
 
 
@@ -37,3 +38,14 @@ class Certificates:
     def store(self, name, password, *arguments):
         openssl("pkcs12", "-export", "-passout", f"pass:{password}", "-out", self[name], *arguments)
         return self[name]
+
+
+def client_hello():
+    """The first flight of a real client, to which a server answers with a signature."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        return outgoing.read()
+    raise AssertionError("a handshake with nobody")

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from calm import Calm, attack, readable, ready
-from certificates import Certificates
+from certificates import Certificates, client_hello
 from crowd import identity as crowd_identity
 from frames import PING, PONG, TEXT, Raw, frame
 from pushca import BINARY, Server, identity
@@ -278,19 +278,24 @@ def test_huge_and_deep_json(calm, text):
 # -- connections that come and go ------------------------------------------------------------------------
 
 
+def fifty(address, begin):
+    """Connections on which something was said, and whose end is a reset; those that could be made."""
+    socks = []
+    for _ in range(50):
+        try:
+            sock = socket.create_connection(address, timeout=10)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(begin)
+            socks.append(sock)
+        except OSError:
+            pass
+    return socks
+
+
 def storm(stop, address, begin):
     """Connects as fast as it can, says something, and is gone without a word."""
     while not stop.is_set():
-        socks = []
-        for _ in range(50):
-            try:
-                sock = socket.create_connection(address, timeout=10)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                sock.sendall(begin)
-                socks.append(sock)
-            except OSError:
-                pass
-        for sock in socks:
+        for sock in fifty(address, begin):
             sock.close()
 
 
@@ -304,29 +309,11 @@ def test_connection_storms(calm):
         calm.wait_until(lambda m, g=gate: m[g] <= before[g])
 
 
-def hello():
-    """The first flight of a client, to which a server answers with a signature."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
-
-
 def storm_of_hellos(stop, address, most, begun):
     """As storm, but each waits for the server's flight, which is what costs: most of them, and no more."""
-    first = hello()
+    first = client_hello()
     while len(begun) < most and not stop.is_set():
-        socks = []
-        for _ in range(50):
-            try:
-                sock = socket.create_connection(address, timeout=10)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                sock.sendall(first)
-                socks.append(sock)
-            except OSError:
-                pass
-        for sock in socks:
+        for sock in fifty(address, first):
             try:
                 begun.append(sock.recv(1))
             except OSError:

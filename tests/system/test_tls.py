@@ -20,7 +20,7 @@ import time
 import pytest
 import websockets
 
-from certificates import Certificates, openssl
+from certificates import Certificates, client_hello, openssl
 from frames import TEXT, frame
 from pushca import BINARY, Configured, Server, identity, parse_answer, wait_for
 
@@ -503,15 +503,6 @@ def test_who_is_trusted_counts_from_the_reload_on_also_against_tickets(made, ren
 
 # -- what goes wrong -------------------------------------------------------------------------------------
 
-def hello():
-    """The first flight of a real client."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
-
-
 def send_raw(port, data):
     with socket.create_connection(port, timeout=20) as sock:
         sock.sendall(data)
@@ -543,7 +534,7 @@ def test_who_speaks_no_tls_is_told_or_cut(server, port):
     assert told.status == 400 and b"speaks TLS" in told.body and rest == b""
     assert email.utils.parsedate_to_datetime(told.headers["date"])
     for data in (b"garbage instead of a hello\r\n" * 100, b"\x16\x03\x01\xff\xff" + b"\x01" * 65535, b"\0" * 5,
-                 b"\x16\x03\x01\x00\x04\x01\xff\xff\xff", hello() + b"and then plain words" * 50):
+                 b"\x16\x03\x01\x00\x04\x01\xff\xff\xff", client_hello() + b"and then plain words" * 50):
         answer = send_raw(port, data)
         assert b"HTTP" not in answer and len(answer) < 8000
 
@@ -551,7 +542,7 @@ def test_who_speaks_no_tls_is_told_or_cut(server, port):
 def test_half_handshakes_end_in_time(made):
     sets = pem(made) + ("pushca.limits.handshake-ms=300", "pushca.limits.head-arrival-ms=300", "pushca.pusher.shards=1")
     with Server(*sets, tls=trusting(made)) as server:
-        first = hello()
+        first = client_hello()
         for port in (server.rest, server.ws):
             for part in (b"", first[:1], first[:5], first[:100], first):
                 send_raw(port, part)  # returns when the server has closed
@@ -565,7 +556,7 @@ def test_who_meets_a_full_port_hears_nothing_in_plain_words(made):
     with Server(*sets, tls=trusting(made)) as server:
         for port, reason in ((server.rest, "sockets"), (server.ws, "handshakes")):
             with secure(server, made, port):
-                assert send_raw(port, hello()) == b""
+                assert send_raw(port, client_hello()) == b""
                 with pytest.raises((ssl.SSLError, ConnectionError)) as failure:
                     secure(server, made, port).close()
                 assert "WRONG_VERSION" not in str(failure.value)
