@@ -13,8 +13,8 @@
 enum {
     TALLIES_MAX = 4096,    /* that nobody waits for; the least recently used is forgotten */
     TALLY_KEPT_MS = 10000, /* and that nobody has used */
-    UNHEARD_MS = 1000,
-    PATIENCE_MS = 5000, /* with a node that is heard of and does not say how many match */
+    UNHEARD_MS = 1000,     /* without a subscriber: longer than a new link takes */
+    PATIENCE_MS = 5000,    /* with a node that is heard of and does not say how many match */
 };
 
 /* What the other nodes have for one filter. */

@@ -481,7 +481,6 @@ static void a_handshake_has_all_of_its_time_and_no_more(void **state)
     site_close(&s);
 }
 
-/* Nobody gets 128 KiB for announcing them. */
 /* From 3.0.22 on OpenSSL takes room for a ClientHello as it comes; before, for all of what it
    announces, 128 KiB at most, and a third more. */
 static size_t room_for_announced(void)
@@ -492,6 +491,7 @@ static size_t room_for_announced(void)
     return at_once ? 128 * 1024 / 3 * 4 : 0;
 }
 
+/* Nobody gets 128 KiB for announcing them, if OpenSSL lets us. */
 static void an_announced_message_gets_little_room(void **state)
 {
     const int64_t most = 80000 + (int64_t)room_for_announced();
