@@ -165,7 +165,7 @@ static void a_replica_takes_over(void **state)
     redis_subscribe(site.redis, bytes_text(key));
     SITE_AWAIT(&site, site.up && site.subscribed);
     SITE_ASK(&site, &a, "SET %s before", key);
-    SITE_AWAIT(&site, server_number(&nodes.at[2], "WAIT 1 0") == 1);
+    SITE_AWAIT(&site, server_number(&nodes.at[3], "DBSIZE") == 1); /* it is copied */
     server_kill(&nodes.at[2]);
     SITE_AWAIT(&site, !site.up);
     key_at(0, key); /* the others go on */
