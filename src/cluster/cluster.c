@@ -480,6 +480,7 @@ static enum err open_parts(struct cluster *c)
                                    .id = c->id,
                                    .life = c->hub->bus.life,
                                    .cache_ms = c->set->cache_ms,
+                                   .left_ms = c->set->cache_ms + c->set->redis.answer_ms,
                                    .cache_entries = c->set->cache_entries};
     enum err e = redis_open(&c->redis, &c->loop, &c->set->redis, &redis);
 

@@ -2,6 +2,7 @@
 
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/directory_state.h"
@@ -10,11 +11,13 @@
 #include "cluster/redis.h"
 #include "flow/loop.h"
 
-/* Given whole each time: sent again by its text after a NOSCRIPT, it would overtake a later put. */
-static const char REMOVE[] = "if redis.call('GET',KEYS[1])==ARGV[1] then\n"
-                             " return redis.call('DEL',KEYS[1])\n"
-                             "end\n"
-                             "return 0\n";
+/* For a while the entry says that it was ours: the others remember that, and whoever writes it next
+   tells them. A full Redis may not even take that. Given whole each time: sent again by its text
+   after a NOSCRIPT, it would overtake a later put. */
+static const char REMOVE[] = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end\n"
+                             "local r=redis.pcall('SET',KEYS[1],ARGV[2],'PX',ARGV[3])\n"
+                             "if r.err then redis.call('DEL',KEYS[1]) end\n"
+                             "return 1\n";
 
 /* A write that failed. */
 struct settle {
@@ -161,22 +164,29 @@ static void remove_again(struct directory *d)
 
 /* ---- put and remove ---- */
 
+/* What stood there before: was it another node's, of whatever life? */
+static bool was_others(const struct directory *d, struct bytes value)
+{
+    struct bytes id;
+    uint64_t life;
+
+    (void)record_is_left(value, &value);
+    return record_owner_read(value, &id, &life) == ERR_OK &&
+           !bytes_equal(id, bytes_text(d->set.id));
+}
+
 static void on_put(void *context, const struct redisReply *reply)
 {
     struct op *op = context;
     struct directory *d = op->d;
-    uint64_t hash = op->hash, token = op->token, life;
+    uint64_t hash = op->hash, token = op->token;
     directory_put_done *done = op->done;
     void *asker = op->context;
     uint32_t master = op->master;
     bool superseded = op->superseded;
     bool written = reply && (reply->type == REDIS_REPLY_NIL || directory_is_string(reply));
-    bool moved = false;
-    struct bytes id;
+    bool moved = written && directory_is_string(reply) && was_others(d, directory_text(reply));
 
-    if (written && directory_is_string(reply) &&
-        record_owner_read(directory_text(reply), &id, &life) == ERR_OK)
-        moved = !bytes_equal(id, bytes_text(d->set.id));
     directory_write_done(op);
     if (written && !superseded)
         directory_settled(d, hash);
@@ -228,10 +238,17 @@ static void on_removed(void *context, const struct redisReply *reply)
 static void send_remove(struct directory *d, uint64_t hash)
 {
     struct op *op = directory_write_op(d, hash, false);
-    const struct bytes argv[] = {BYTES("EVAL"), BYTES(REMOVE), BYTES("1"), buf_bytes(&d->key),
-                                 buf_bytes(&d->owner)};
+    char ms[24];
+    const struct bytes argv[] = {
+        BYTES("EVAL"),
+        BYTES(REMOVE),
+        BYTES("1"),
+        buf_bytes(&d->key),
+        buf_bytes(&d->owner),
+        buf_bytes(&d->left),
+        bytes_of(ms, (size_t)snprintf(ms, sizeof(ms), "%" PRId64, d->set.left_ms))};
 
-    redis_command(d->redis, argv, 5, 3, on_removed, op);
+    redis_command(d->redis, argv, 7, 3, on_removed, op);
 }
 
 void directory_remove(struct directory *d, uint64_t hash)
@@ -277,6 +294,8 @@ static void write_owner(struct directory *d)
 {
     d->owner.len = 0;
     record_owner_write(&d->owner, d->set.id, d->set.life);
+    d->left.len = 0;
+    record_left_write(&d->left, d->set.id, d->set.life);
 }
 
 struct directory *directory_open(struct loop *loop, struct redis *redis,
@@ -322,6 +341,7 @@ void directory_close(struct directory *d)
     map_fini(&d->writes);
     directory_cache_fini(&d->cache);
     buf_fini(&d->owner);
+    buf_fini(&d->left);
     buf_fini(&d->key);
     mem_free(d);
 }

@@ -2,6 +2,7 @@
  * directory - which node a client is on: in Redis for all, and what of it was looked up lately.
  *
  * Redis:   <prefix>:client:<identity hash, 16 hex digits>  ->  "<instance id> <life, 16 hex>"
+ *          "~" in front of that for left_ms: the client has left, and caches may not know it yet
  *          <prefix>:whole:{tag}:<instance id>  ->  "<life> <random>": this node's clients are all
  *          in that master since it chose that random number; "-<random>" until they are. Runs out
  *          after four beats.
@@ -34,6 +35,7 @@ struct directory_settings {
     uint64_t life;
     int64_t cache_ms;       /* pushca.coordinator.cache.search.ttl-ms, default 5000; 0: no cache */
     uint32_t cache_entries; /* pushca.cluster.cache-entries, default 262144 */
+    int64_t left_ms;        /* so long others may remember who has left, or be about to */
 };
 
 /* All but on_list and on_contest may be null; without is_here all that are listed are here. */

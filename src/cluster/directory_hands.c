@@ -87,6 +87,7 @@ static void look_at_owner(struct op *op, struct bytes value)
     case OWNER_US:
         end_take(op, true);
         break;
+    case OWNER_LEFT:
     case OWNER_ENDED:
     case OWNER_JUNK:
         if (op->superseded)

@@ -99,8 +99,8 @@ static void conclude(struct directory *d, struct question *q, enum directory_ans
         directory_cache_put(&d->cache, q->hash, peer->number, d->loop->now_ms);
 }
 
-/* True: there is no such entry, or of an ended life. Else it is answered: an error, too, is an
-   answer, and says nothing about the client. */
+/* True: there is no such entry, or of one who has left, or of an ended life. Else it is answered:
+   an error, too, is an answer, and says nothing about the client. */
 static bool is_missing(struct directory *d, struct question *q, const struct redisReply *reply)
 {
     struct peer *peer = NULL;
@@ -115,6 +115,7 @@ static bool is_missing(struct directory *d, struct question *q, const struct red
     case OWNER_PEER:
         conclude(d, q, DIRECTORY_FOUND, peer);
         return false;
+    case OWNER_LEFT:
     case OWNER_ENDED:
         return true;
     case OWNER_STRANGER:

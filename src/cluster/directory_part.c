@@ -409,6 +409,7 @@ static void look_at_other(struct directory *d, const struct again *a, struct byt
     struct peer *peer = NULL;
 
     switch (directory_owner_of(d, value, &peer)) {
+    case OWNER_LEFT:
     case OWNER_ENDED:
     case OWNER_JUNK:
         replace(d, a, value);

@@ -55,6 +55,7 @@ struct directory {
     struct directory_events events;
     struct rand rand;
     struct buf owner;  /* our value */
+    struct buf left;   /* and what stands there for a while when a client of ours has left */
     struct buf key;    /* scratch */
     struct list ops;   /* under way */
     struct map writes; /* hash -> the last write under way */

@@ -75,6 +75,8 @@ enum owner directory_owner_of(struct directory *d, struct bytes value, struct pe
     struct bytes id;
     uint64_t life;
 
+    if (record_is_left(value, &id))
+        return OWNER_LEFT;
     if (record_owner_read(value, &id, &life))
         return OWNER_JUNK;
     if (life == d->set.life && bytes_equal(id, bytes_text(d->set.id)))
@@ -226,6 +228,7 @@ static void look_at_entry(struct directory *d, uint64_t hash, struct bytes value
         d->sweep.saw_stranger = true;
         break;
     case OWNER_PEER: /* that one looks itself */
+    case OWNER_LEFT: /* runs out */
     case OWNER_JUNK:
         break;
     }

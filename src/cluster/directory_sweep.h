@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "cluster/directory_state.h"
 
-/* STRANGER: a life not known, or not yet. JUNK: no owner's record. */
-enum owner { OWNER_US, OWNER_PEER, OWNER_ENDED, OWNER_STRANGER, OWNER_JUNK };
+/* LEFT: nobody's any more. STRANGER: a life not known, or not yet. JUNK: no owner's record. */
+enum owner { OWNER_US, OWNER_PEER, OWNER_LEFT, OWNER_ENDED, OWNER_STRANGER, OWNER_JUNK };
 
 /* *peer: if it is a PEER. */
 enum owner directory_owner_of(struct directory *d, struct bytes value, struct peer **peer);

@@ -107,3 +107,17 @@ enum err record_owner_read(struct bytes text, struct bytes *id, uint64_t *life)
         return ERR_BAD;
     return record_life_read(bytes_of(text.at + text.len - LIFE_DIGITS, LIFE_DIGITS), life);
 }
+
+void record_left_write(struct buf *out, const char *id, uint64_t life)
+{
+    buf_add_char(out, '~');
+    record_owner_write(out, id, life);
+}
+
+bool record_is_left(struct bytes text, struct bytes *owner)
+{
+    if (text.len == 0 || text.at[0] != '~')
+        return false;
+    *owner = bytes_of(text.at + 1, text.len - 1);
+    return true;
+}

@@ -3,6 +3,7 @@
  *
  *   record := life(16 hex digits) " " leaving(0 or 1) 4 * ("\n" url)      an empty url: none
  *   owner  := instance id " " life(16 hex digits)
+ *   left   := "~" owner                             it was that one's until lately
  *
  * Owner:   views into what was read.      Thread: any.
  * Errors:  ERR_BAD: not of this form; bytes from Redis are taken for hostile.
@@ -36,3 +37,6 @@ MUST_USE enum err record_life_read(struct bytes text, uint64_t *life); /* all of
 
 void record_owner_write(struct buf *out, const char *id, uint64_t life);
 MUST_USE enum err record_owner_read(struct bytes text, struct bytes *id, uint64_t *life);
+
+void record_left_write(struct buf *out, const char *id, uint64_t life);
+bool record_is_left(struct bytes text, struct bytes *owner); /* *owner: what follows the "~" */

@@ -192,11 +192,11 @@ class Cluster:
     # -- the directory ----------------------------------------------------------------------------------
 
     def written(self):
-        """identity hash -> "<instance id> <life>", as Redis has it."""
+        """identity hash -> "<instance id> <life>", as Redis has it; not of those who have left."""
         found = {}
         for master in self.redis.masters:
             found.update(master.read(f"{PREFIX}:client:*"))
-        return {key.rpartition(":")[2]: text for key, text in found.items()}
+        return {key.rpartition(":")[2]: text for key, text in found.items() if not text.startswith("~")}
 
     def truth(self):
         """identity hash -> those entries that would be right, by the nodes' own lists."""

@@ -15,7 +15,7 @@ from certificates import Certificates
 from cluster import BACK_S, CHANNELS, NGINX, SANITIZED, Cluster, Halt, Net, Nginx, Wire, no_network_of_its_own, samples
 from crowd import Crowd
 from crowd import identity as crowd_identity
-from frames import Raw
+from frames import CLOSE, Raw, frame
 from pushca import identity, wait_for
 from redis_process import Redis, RedisCluster, Sentinels, free_port, needs_redis, slot_of
 from traffic import Traffic
@@ -215,6 +215,28 @@ def test_nothing_is_lost_while_a_client_moves_and_a_node_is_silent(tmp_path, tel
         tell(f"{sent} messages while a client moved 6 times, at most {slowest * 1000:.0f} ms each time")
         assert sorted(got) == list(range(sent))
         assert slowest > 0.2, "nobody has waited"
+
+
+def test_who_has_left_a_node_that_falls_silent_is_reached_elsewhere(tmp_path):
+    """Clean ends; all remember where they were; and that node could pass nothing on."""
+    people = [identity(f"leaves-{number}") for number in range(20)]
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, contextlib.ExitStack() as stack:
+        was = [stack.enter_context(Raw(cluster[0], who)) for who in people]
+        for who, raw in zip(people, was):
+            assert cluster[2].post(PLAIN, {"filter": who, "message": "before"}).status == 200
+            assert raw.text() == "before"
+        for raw in was:
+            raw.send(frame(CLOSE, b"\x03\xe8"))
+            raw.close_code()
+        wait_for(lambda: not cluster[0].clients()[1])
+        now = [stack.enter_context(Raw(cluster[1], who)) for who in people]
+        cluster[0].process.send_signal(signal.SIGSTOP)
+        try:
+            for who, raw in zip(people, now):
+                assert cluster[2].post(PLAIN, {"filter": who, "message": "after"}).status == 200
+                assert raw.text() == "after"
+        finally:
+            cluster[0].process.send_signal(signal.SIGCONT)
 
 
 @heavy

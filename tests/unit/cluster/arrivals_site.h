@@ -22,7 +22,7 @@ static inline int owner(int client)
 {
     const char *e = entry(client);
 
-    return e ? e[0] - 'a' : -1;
+    return e && e[0] != '~' ? e[0] - 'a' : -1;
 }
 
 static inline bool all_whole(void)
@@ -38,7 +38,7 @@ static inline bool all_whole(void)
 static inline void open_node(struct node *n, int i)
 {
     static const char *const ids[NODES] = {"a", "b", "c"};
-    struct directory_settings set = {"pushca", ids[i], 0xa0 + (uint64_t)i, 5000, 100};
+    struct directory_settings set = {"pushca", ids[i], 0xa0 + (uint64_t)i, 5000, 100, 7000};
     const struct directory_events events = {&n->c, on_list, arrivals_on_moved, elsewhere_contest,
                                             arrivals_is_ours};
     struct cluster *c = &n->c;

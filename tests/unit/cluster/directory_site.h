@@ -15,8 +15,8 @@ static inline void end_life(struct node *n, const char *id, uint64_t life)
 
 static inline void open_node(struct node *n)
 {
-    const struct directory_settings set = {"pushca", n->members.set.id, n->members.set.life, 5000,
-                                           8};
+    const struct directory_settings set = {
+        "pushca", n->members.set.id, n->members.set.life, 5000, 8, 7000};
     const struct directory_events events = {n, on_list, on_moved, on_contest, is_here};
 
     n->d = directory_open(&w.loop, &n->redis, &n->members, &set, &events);
@@ -99,6 +99,12 @@ static inline const char *entry(uint64_t hash)
 
     snprintf(key, sizeof(key), "pushca:client:%016" PRIx64, hash);
     return fake_get(key);
+}
+
+/* It says at most whose it was. */
+static inline bool has_left(uint64_t hash)
+{
+    return !entry(hash) || entry(hash)[0] == '~';
 }
 
 static inline void set_entry(uint64_t hash, const char *value)

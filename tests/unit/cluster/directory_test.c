@@ -31,7 +31,7 @@ static void a_client_is_found_where_it_is(void **state)
     not_here(&w.node[1], 7);
     directory_remove(w.node[1].d, 7);
     fake_answer_all();
-    assert_null(entry(7));
+    assert_true(has_left(7));
     assert_answer(0, 7, DIRECTORY_NOBODY, 0);
 }
 
@@ -243,6 +243,54 @@ static void a_move_is_told_and_the_old_node_cannot_remove(void **state)
     assert_answer(2, 1, DIRECTORY_FOUND, 2);
 }
 
+/* Others may remember it where it was: who takes it in tells them. */
+static void who_left_and_comes_back_elsewhere_has_moved(void **state)
+{
+    (void)state;
+    all_whole();
+    put(0, 1);
+    fake_answer_all();
+    directory_remove(w.node[0].d, 1);
+    fake_answer_all();
+    assert_string_equal(entry(1), "~" OWNED_BY_A);
+    assert_answer(2, 1, DIRECTORY_NOBODY, 0);
+    put(0, 1); /* where it was */
+    fake_answer_all();
+    assert_int_equal(w.node[0].moved, 0);
+    directory_remove(w.node[0].d, 1);
+    put(1, 1);
+    fake_answer_all();
+    assert_int_equal(w.node[1].moved, 1);
+    assert_int_equal(w.node[1].last_moved, 1);
+    assert_string_equal(entry(1), OWNED_BY_B);
+    pass(8000); /* that does not run out */
+    assert_string_equal(entry(1), OWNED_BY_B);
+}
+
+static void who_has_left_is_remembered_for_a_while(void **state)
+{
+    (void)state;
+    all_whole();
+    put(0, 1);
+    put(0, 2);
+    fake_answer_all();
+    not_here(&w.node[0], 1);
+    directory_remove(w.node[0].d, 1);
+    fake_answer_all();
+    fake.full = true; /* then it is not */
+    directory_remove(w.node[0].d, 2);
+    fake_answer_all();
+    assert_null(entry(2));
+    fake.full = false;
+    pass(6900);
+    assert_string_equal(entry(1), "~" OWNED_BY_A);
+    pass(200);
+    assert_null(entry(1));
+    put(1, 1);
+    fake_answer_all();
+    assert_int_equal(w.node[1].moved, 0);
+}
+
 static void entries_of_an_ended_life_are_swept(void **state)
 {
     char value[32];
@@ -320,7 +368,7 @@ static void another_redis_may_know_an_older_truth(void **state)
         directory_remove(w.node[h % 3].d, h);
     }
     fake_answer_all();
-    assert_null(entry(1));
+    assert_true(has_left(1));
     set_entry(1, OWNED_BY_B);
     set_entry(2, "c 00000000000000a2");
     set_entry(3, OWNED_BY_A);
@@ -331,7 +379,7 @@ static void another_redis_may_know_an_older_truth(void **state)
     all_see_a_new_link();
     pass(1500);
     for (uint64_t h = 1; h <= 3; h++)
-        assert_null(entry(h));
+        assert_true(has_left(h));
     for (uint64_t h = 4; h <= 12; h++)
         assert_non_null(entry(h));
     assert_null(entry(13));
@@ -399,7 +447,7 @@ static void strays_are_looked_for_until_that_succeeds(void **state)
     assert_non_null(entry(1));
     fake.instead = NULL;
     pass(2000);
-    assert_null(entry(1));
+    assert_true(has_left(1));
     /* the link breaks while they are looked for */
     set_entry(1, OWNED_BY_B);
     fake.run++;
@@ -410,7 +458,7 @@ static void strays_are_looked_for_until_that_succeeds(void **state)
     assert_non_null(entry(1));
     w.node[1].redis.cut = false;
     pass(2000);
-    assert_null(entry(1));
+    assert_true(has_left(1));
     /* or while the last of its answers are on their way */
     fake_flush();
     set_entry(1, OWNED_BY_B);
@@ -424,13 +472,13 @@ static void strays_are_looked_for_until_that_succeeds(void **state)
     fake_answer_all();
     w.node[1].redis.cut = false;
     pass(2500);
-    assert_null(entry(1));
+    assert_true(has_left(1));
     /* who does not say which process it is may be another one */
     set_entry(1, OWNED_BY_B);
     fake.instead = info_is_refused;
     all_see_a_new_link();
     pass(2000);
-    assert_null(entry(1));
+    assert_true(has_left(1));
 }
 
 static void a_sweep_that_fails_comes_again(void **state)
@@ -449,7 +497,7 @@ static void a_sweep_that_fails_comes_again(void **state)
     directory_withdraw(w.node[2].d);
     end_life(&w.node[0], "c", 0xa2);
     pass(6000);
-    assert_null(entry(2));
+    assert_true(has_left(2));
 }
 
 /* Redis answers anything to anything. */
@@ -583,6 +631,8 @@ int main(void)
         TEST(what_a_proof_is_not_answered_is_unsure),
         TEST(a_peer_gone_while_its_answer_waits_is_not_named),
         TEST(a_move_is_told_and_the_old_node_cannot_remove),
+        TEST(who_left_and_comes_back_elsewhere_has_moved),
+        TEST(who_has_left_is_remembered_for_a_while),
         TEST(entries_of_an_ended_life_are_swept),
         TEST(what_nobody_knows_is_swept_at_the_second_look),
         TEST(another_redis_may_know_an_older_truth),

@@ -28,14 +28,19 @@ static inline redisReply *fake_do_set(const struct fake_command *c)
     return r;
 }
 
-/* The directory's scripts: remove, or replace, if it is this value. */
+/* The directory's scripts: remove, with or without a trace, or replace, if it is this value. */
 static inline redisReply *fake_do_eval(const struct fake_command *c)
 {
     const char *old = fake_get(c->argv[3]);
 
     if (!old || strcmp(old, c->argv[4]) != 0)
         return fake_number(0);
-    if (c->argc == 6) {
+    if (c->argc == 7) {
+        if (fake.full)
+            fake_del(c->argv[3]);
+        else
+            fake_set(c->argv[3], c->argv[5], strtol(c->argv[6], NULL, 10));
+    } else if (c->argc == 6) {
         if (fake.full)
             return fake_oom();
         fake_set(c->argv[3], c->argv[5], 0);
