@@ -105,6 +105,26 @@ static void a_question_overtaken_by_a_move_is_not_kept(void **state)
     assert_true(directory_cached(w.node[0].d, 1, &peer));
 }
 
+/* Whoever asks later than Redis was asked may know of a connect that it did not. */
+static void a_later_ask_is_not_answered_by_an_earlier_look(void **state)
+{
+    (void)state;
+    all_whole();
+    w.n = 0;
+    directory_look_up(w.node[0].d, 1, on_found, NULL, 1);
+    fake_answer(1); /* missing; the proof is on its way: */
+    w.loop.turn++;
+    fake_answer(2); /* decided, and not read yet, so to say */
+    here(&w.node[1], 1);
+    set_entry(1, OWNED_BY_B);
+    directory_look_up(w.node[0].d, 1, on_found, NULL, 2);
+    fake_answer_all();
+    assert_int_equal(w.n, 2);
+    assert_int_equal(w.said[0].answer, DIRECTORY_NOBODY);
+    assert_int_equal(w.said[1].answer, DIRECTORY_FOUND);
+    assert_int_equal(w.said[1].peer, 2);
+}
+
 static void nobody_only_when_all_marks_stand(void **state)
 {
     (void)state;
@@ -624,6 +644,7 @@ int main(void)
         TEST(the_cache_forgets_the_oldest),
         TEST(answers_come_in_the_order_asked),
         TEST(a_question_overtaken_by_a_move_is_not_kept),
+        TEST(a_later_ask_is_not_answered_by_an_earlier_look),
         TEST(nobody_only_when_all_marks_stand),
         TEST(a_flush_between_the_looks_is_seen),
         TEST(an_answer_that_fails_is_told),
