@@ -80,6 +80,7 @@ static void set_deaf(struct cluster *c, bool deaf)
     if (atomic_load(&c->hub->bus.deaf) == deaf)
         return;
     atomic_store(&c->hub->bus.deaf, deaf);
+    membership_deafen(&c->members, deaf);
     if (deaf)
         log_warn("cluster deaf", LOG_NUM("sockets", meter_sum(METER_SOCKETS)),
                  LOG_STR("hint", "other nodes are well: clients are sent there"));
@@ -195,8 +196,7 @@ static void care_while_away(struct cluster *c)
         c->beat.renewed_ms = now;
         redis_resubscribe(c->redis);
     }
-    if (c->ending || !atomic_load(&c->hub->bus.joined) ||
-        now - c->beat.away_ms < c->set->deaf_grace_ms)
+    if (c->ending || now - c->beat.away_ms < c->set->deaf_grace_ms)
         return;
     if (!atomic_load(&c->hub->bus.deaf) && now - c->beat.probed_ms >= PROBE_EVERY_MS)
         probe_others(c);
@@ -204,13 +204,23 @@ static void care_while_away(struct cluster *c)
         evict_some(c);
 }
 
+/* Deaf, and without clients: what the others have for such a node would wait in vain, until nobody
+   could send anything to several nodes any more. So they may take it for dead, and it joins anew.
+ */
+static bool is_of_no_use(const struct cluster *c)
+{
+    return atomic_load(&c->hub->bus.deaf) && !c->ending &&
+           (!c->beat.subscribed || is_echo_overdue(c)) && !meter_sum(METER_SOCKETS);
+}
+
 void beats_tick(struct cluster *c)
 {
+    membership_hush(&c->members, is_of_no_use(c));
     if (cluster_now(c) - c->beat.sent_ms >= c->set->beat_ms) {
         c->beat.sent_ms = cluster_now(c);
         c->beat.sent_us = clock_mono_us();
         if (redis_is_up(c->redis))
-            courier_beat(c);
+            courier_beat(c, !c->members.silent);
         directory_beat(c->directory);
     }
     beats_judge(c);

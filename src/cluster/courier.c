@@ -208,7 +208,7 @@ void courier_tick(struct cluster *c)
     }
 }
 
-void courier_beat(struct cluster *c)
+void courier_beat(struct cluster *c, bool to_all)
 {
     struct batch own = {.flags = BATCH_BEAT,
                         .from = bytes_text(c->id),
@@ -219,7 +219,7 @@ void courier_beat(struct cluster *c)
     c->batch.len = 0;
     batch_write(&c->batch, &own);
     publish(c, c->id, NULL, NULL);
-    for (i = 0; i < c->members.peers.len; i++)
+    for (i = 0; to_all && i < c->members.peers.len; i++)
         publish_to(c, c->members.peers.at[i], BATCH_BEAT);
 }
 

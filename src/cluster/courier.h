@@ -17,6 +17,6 @@ void courier_on_message(void *cluster, struct bytes channel, struct bytes payloa
 void courier_confirm(struct cluster *c, struct peer *p); /* now, what came from it */
 void courier_doubt(struct cluster *c, struct peer *p);   /* before what it had not is forgotten */
 void courier_tick(struct cluster *c);
-void courier_beat(struct cluster *c);          /* to us and to every peer */
-bool courier_is_done(const struct cluster *c); /* everything is confirmed */
-void courier_forget_all(struct cluster *c);    /* Redis has been closed */
+void courier_beat(struct cluster *c, bool to_all); /* to us, and to every peer */
+bool courier_is_done(const struct cluster *c);     /* everything is confirmed */
+void courier_forget_all(struct cluster *c);        /* Redis has been closed */

@@ -169,17 +169,22 @@ static uint64_t score(uint64_t id_hash, uint64_t hash)
     return hash_mix(hash_mix(id_hash, hash), id_hash);
 }
 
+static bool we_leave(const struct membership *m)
+{
+    return m->leaving || m->deaf;
+}
+
 static bool all_leave(const struct membership *m)
 {
     for (uint32_t i = 0; i < m->peers.len; i++)
         if (!peer_at(m, i)->leaving)
             return false;
-    return m->leaving;
+    return we_leave(m);
 }
 
 struct peer *membership_home(const struct membership *m, uint64_t hash)
 {
-    bool all = all_leave(m), any = all || !m->leaving;
+    bool all = all_leave(m), any = all || !we_leave(m);
     uint64_t most = score(hash_bytes(&everywhere, bytes_text(m->set.id)), hash);
     const char *best_id = m->set.id;
     struct peer *best = NULL;
@@ -204,7 +209,7 @@ bool membership_is_first(const struct membership *m)
 {
     bool all = all_leave(m);
 
-    if (m->leaving && !all)
+    if (we_leave(m) && !all)
         return false;
     for (uint32_t i = 0; i < m->peers.len; i++) {
         const struct peer *p = peer_at(m, i);
@@ -459,7 +464,7 @@ static void write_record(struct membership *m)
 {
     const char *const urls[RECORD_URLS] = {m->set.external_url, m->set.internal_url,
                                            m->set.browser_url, m->set.cluster_url};
-    struct record r = {.life = m->set.life, .leaving = m->leaving};
+    struct record r = {.life = m->set.life, .leaving = we_leave(m)};
 
     for (int i = 0; i < RECORD_URLS; i++)
         if (urls[i])
@@ -539,7 +544,7 @@ static void send_beat(struct membership *m, bool whole_script)
 
 void membership_beat(struct membership *m)
 {
-    if (m->withdrawn)
+    if (m->withdrawn || m->silent)
         return;
     if (m->asked)
         m->again = true; /* what is under way may not say what changed since */
@@ -552,7 +557,7 @@ static void on_due(struct timer *t)
     struct membership *m = container_of(t, struct membership, timer);
 
     wheel_start(&m->loop->wheel, t, m->loop->now_ms + m->set.beat_ms);
-    if (!m->asked)
+    if (!m->asked && !m->silent)
         send_beat(m, false);
 }
 
@@ -582,6 +587,17 @@ void membership_leave(struct membership *m)
 {
     m->leaving = true;
     membership_beat(m);
+}
+
+void membership_deafen(struct membership *m, bool deaf)
+{
+    m->deaf = deaf;
+    membership_beat(m);
+}
+
+void membership_hush(struct membership *m, bool silent)
+{
+    m->silent = silent;
 }
 
 void membership_begin(struct membership *m, uint64_t life)

@@ -67,7 +67,8 @@ struct membership {
     struct vec peers; /* struct peer, owned */
     uint32_t last_number;
     bool asked;          /* a beat is under way */
-    bool leaving;        /* said with each beat */
+    bool leaving, deaf;  /* either is said with each beat: clients are better off elsewhere */
+    bool silent;         /* no beats: our lease is to run out */
     bool listed;         /* we have been, in this life */
     int64_t answered_ms; /* the last beat that was answered by a list; 0: none yet */
     bool refused;        /* Redis does not let us write (full) */
@@ -100,6 +101,9 @@ void membership_close(struct membership *m);
 
 void membership_beat(struct membership *m);  /* now, instead of when it is due */
 void membership_leave(struct membership *m); /* listed as leaving from the next beat on, sent now */
+void membership_deafen(struct membership *m, bool deaf); /* the same for as long as it is deaf, */
+void membership_hush(struct membership *m,
+                     bool silent); /* and no beats for as long as it is silent */
 
 /* Another life of this node: all peers are gone to us, and new again with the next beat. */
 void membership_begin(struct membership *m, uint64_t life);
