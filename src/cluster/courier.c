@@ -1,6 +1,7 @@
 #include "cluster/courier.h"
 
 #include <hiredis/hiredis.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/meter.h"
 #include "cluster/arrivals.h"
@@ -274,10 +275,11 @@ static void read_items(struct cluster *c, struct peer *p, const struct batch *b)
     }
 }
 
-/* How late a batch is: by how much longer it was on its way than the quickest of late. */
-static void look_at_clock(const struct cluster *c, struct peer *p, const struct batch *b)
+/* By how much our clock is ahead of theirs: by what the quickest batch of late says. Read anew: by
+   a turn's own time a batch might have come before it was sent. */
+static void look_at_clock(struct peer *p, const struct batch *b)
 {
-    int64_t now = cluster_now(c), ahead = (int64_t)((uint64_t)now - b->now_ms), least;
+    int64_t now = clock_mono_ms(), ahead = (int64_t)((uint64_t)now - b->now_ms), least, late;
 
     if (!p->heard_ms) {
         p->ahead_ms[0] = p->ahead_ms[1] = ahead;
@@ -291,9 +293,8 @@ static void look_at_clock(const struct cluster *c, struct peer *p, const struct 
     }
     least = p->ahead_ms[0] < p->ahead_ms[1] ? p->ahead_ms[0] : p->ahead_ms[1];
     p->batch_ms = (int64_t)b->now_ms;
-    p->late_ms = (int64_t)((uint64_t)ahead - (uint64_t)least);
-    if (p->late_ms < 0 || p->late_ms > LATE_MOST_MS) /* from a clock that makes no sense */
-        p->late_ms = 0;
+    late = (int64_t)((uint64_t)ahead - (uint64_t)least);
+    p->clock_ms = late < 0 || late > LATE_MOST_MS ? ahead : least; /* a clock that makes no sense */
 }
 
 static void read_batch(struct cluster *c, struct peer *p, const struct batch *b)
@@ -301,7 +302,7 @@ static void read_batch(struct cluster *c, struct peer *p, const struct batch *b)
     uint32_t sent = p->stream.sent;
     uint64_t first = p->stream.first;
 
-    look_at_clock(c, p, b);
+    look_at_clock(p, b);
     p->heard_ms = cluster_now(c);
     if (stream_read(&p->stream, b, cluster_now(c)))
         return;

@@ -30,8 +30,8 @@ struct peer {
     int64_t unheard_ms;  /* since when what is published for it has no subscriber; 0: it has */
     uint64_t skip;       /* so many of its next items were read when its former life sent them */
     /* Its clock: the least our time has been ahead of its batches', in this and in the last
-       interval; and of the batch being read, its time and how late it came. */
+       interval; and of the batch being read, its time and how far our clock is ahead of that. */
     int64_t ahead_ms[2], ahead_since_ms;
-    int64_t batch_ms, late_ms;
+    int64_t batch_ms, clock_ms;
     struct stream stream;
 };

@@ -55,14 +55,14 @@ static void take_direct(struct cluster *c, const struct envelope *e, struct noti
         forward(c, n, kind, 0);
 }
 
-/* When it was accepted, by our clock: for how long it waited there, and how late it came here. */
-static int64_t accepted_ms(const struct cluster *c, const struct peer *p, const struct envelope *e)
+/* When it was accepted, by our clock. */
+static int64_t accepted_ms(const struct peer *p, const struct envelope *e)
 {
     int64_t waited = (int64_t)((uint64_t)p->batch_ms - e->stamp_ms);
 
     if (!e->stamp_ms || waited < 0 || waited > LATE_MOST_MS)
         return 0;
-    return cluster_now(c) - waited - p->late_ms;
+    return (int64_t)(e->stamp_ms + (uint64_t)p->clock_ms);
 }
 
 static void take_send(struct cluster *c, const struct peer *p, const struct envelope *e)
@@ -75,7 +75,7 @@ static void take_send(struct cluster *c, const struct peer *p, const struct enve
         (c->ending || !value_counts_may_match(c->hub->bus.values, &c->hub->key, &e->filter)))
         return;
     n = take_notification(c, e);
-    n->accepted_ms = accepted_ms(c, p, e);
+    n->accepted_ms = accepted_ms(p, e);
     if (direct)
         take_direct(c, e, n, NOTE_DELIVER, FORWARD_SEND);
     for (i = 0; !direct && i < c->hub->count; i++)
