@@ -283,14 +283,20 @@ static uint32_t start_threads(struct server *v)
     return i;
 }
 
+static struct cluster_urls urls_of(const struct server *v)
+{
+    const struct api *api = api_of(v->hub.shards[0]);
+
+    return (struct cluster_urls){.external = api->external_url,
+                                 .internal = api->internal_url,
+                                 .browser = api->browser_url,
+                                 .cluster = v->settings->cluster.cluster_url};
+}
+
 /* After the doors are open: their addresses are what the others are told. */
 static enum err open_cluster(struct server *v)
 {
-    const struct api *api = api_of(v->hub.shards[0]);
-    struct cluster_urls urls = {.external = api->external_url,
-                                .internal = api->internal_url,
-                                .browser = api->browser_url,
-                                .cluster = v->settings->cluster.cluster_url};
+    struct cluster_urls urls = urls_of(v);
 
     if (!cluster_is_on(&v->settings->cluster))
         return ERR_OK;
@@ -342,8 +348,13 @@ static void close_all(struct server *v)
 
 static void reload(struct server *v)
 {
+    struct cluster_urls urls;
+
     supervisor_say_reloading(&v->supervisor);
-    (void)reload_run(&v->hub, v->config, v->tls, v->from);
+    if (reload_run(&v->hub, v->config, v->tls, v->from) && v->cluster) {
+        urls = urls_of(v);
+        cluster_advertise(v->cluster, &urls);
+    }
     v->settings = config_settings(*v->config);
     supervisor_say_ready(&v->supervisor);
 }

@@ -223,9 +223,31 @@ static void on_outcome(struct cluster *c, const struct note *n)
                        .kind = ENVELOPE_OUTCOME, .name = n->name, .shard = n->b, .a = n->a});
 }
 
+static const char *or_none(const char *url)
+{
+    return *url ? url : NULL;
+}
+
+static void on_advertise(struct cluster *c, struct note *n)
+{
+    struct membership_settings *m = &c->members.set;
+    const struct member *own = &n->members->at[0];
+
+    m->external_url = or_none(own->external_url);
+    m->internal_url = or_none(own->internal_url);
+    m->browser_url = or_none(own->browser_url);
+    members_unref(c->advertised);
+    c->advertised = n->members;
+    n->members = NULL;
+    membership_beat(&c->members);
+}
+
 static void on_note(struct cluster *c, struct note *n)
 {
     switch ((int)n->kind) {
+    case NOTE_MEMBERS:
+        on_advertise(c, n);
+        break;
     case NOTE_FORWARD:
         forward(c, n->notification, (enum forward_kind)n->a, n->b);
         break;
@@ -358,6 +380,18 @@ static void wish(struct cluster *c, enum wish what, int64_t limit_ms)
 
     n->a = what;
     n->name = (uint64_t)limit_ms;
+    inbox_post(&c->inbox, &n->link, &n->link, sizeof(*n));
+}
+
+void cluster_advertise(struct cluster *c, const struct cluster_urls *urls)
+{
+    const struct member own = {.id = c->id,
+                               .external_url = or_empty(urls->external),
+                               .internal_url = or_empty(urls->internal),
+                               .browser_url = or_empty(urls->browser)};
+    struct note *n = cluster_note(NOTE_MEMBERS, c);
+
+    n->members = members_new(&own, 1);
     inbox_post(&c->inbox, &n->link, &n->link, sizeof(*n));
 }
 
@@ -586,6 +620,7 @@ void cluster_close(struct cluster *c)
     find_forget_all(c);
     arrivals_close(c);
     drop_notes(c);
+    members_unref(c->advertised);
     mem_free(c->staged);
     arena_fini(&c->arena);
     arena_fini(&c->texts);

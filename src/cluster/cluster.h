@@ -32,6 +32,9 @@ void cluster_run(void *cluster);
 /* For the torture: one turn; false: that was the last. */
 bool cluster_turn(struct cluster *c, int64_t max_wait_ms);
 
+/* From now on clients reach it by these; `cluster` stays what it is. */
+void cluster_advertise(struct cluster *c, const struct cluster_urls *urls);
+
 /* The end has begun: no new clients here; what is there is served on. */
 void cluster_leave(struct cluster *c);
 

@@ -112,6 +112,7 @@ struct cluster {
     bool withdrawn;    /* and our record is being taken out */
     int64_t end_ms;    /* when we stop at the latest */
     struct cluster_urls urls;
+    struct members *advertised;  /* since a reload: us alone; null: urls */
     int64_t unconfirmed, queued; /* as metered */
 };
 

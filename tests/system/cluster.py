@@ -33,16 +33,17 @@ WHOLE_S = 60
 class Node(Server):
     """One pusher of a cluster."""
 
-    def __init__(self, number, ports, *sets, address="127.0.0.1", listener=None, under=(), tls=None):
+    def __init__(self, number, ports, *sets, address="127.0.0.1", listener=None, under=(), tls=None, config=None):
         """listener: the port that clients are told, when it is not the node's own. tls: an ssl.SSLContext, when the REST
-        port speaks TLS."""
+        port speaks TLS. config: the path of its configuration file."""
         self.number = number
         self.name = f"node-{number}"
         super().__init__(
             SECRET, "pushca.pusher.deploy-mode=cluster", f"pushca.pusher.instance-id={self.name}", f"server.address={address}",
             f"server.port={ports[0]}", f"pushca.pusher.socket-port={ports[1]}",
             f"pushca.pusher.external-advertised-url=ws://{address}:{listener or ports[1]}/",
-            f"pushca.pusher.internal-cluster-url={'https' if tls else 'http'}://{address}:{ports[0]}", *sets, under=under, tls=tls)
+            f"pushca.pusher.internal-cluster-url={'https' if tls else 'http'}://{address}:{ports[0]}", *sets, under=under, tls=tls,
+            arguments=("--config", str(config)) if config else ())
 
     def kill(self):
         """kill -9."""
@@ -68,15 +69,16 @@ class Node(Server):
 
 
 class Cluster:
-    def __init__(self, count, redis, *sets, each=None, hosts=None, listeners=None, tls=None):
+    def __init__(self, count, redis, *sets, each=None, hosts=None, listeners=None, tls=None, configs=None):
         """each: number -> further settings. hosts: number -> a Host of a network of its own, for each node. tls: an
-        ssl.SSLContext, when their REST ports speak TLS."""
+        ssl.SSLContext, when their REST ports speak TLS. configs: number -> the path of its configuration file."""
         self.redis = redis
         self.sets = [*(redis.sets() if redis else []), *sets]
         self.each = each or (lambda number: [])
         self.hosts = hosts
         self.listeners = listeners or {}
         self.tls = tls
+        self.configs = configs or {}
         self.ports = {number: (free_port(), free_port()) for number in range(count)}
         self.nodes = {}
         self.deaths = []  # (number, when): those killed
@@ -117,7 +119,8 @@ class Cluster:
         if self.hosts:
             more = {"address": self.hosts[number].address, "under": self.hosts[number].under}
         self.nodes[number] = Node(number, self.ports[number], *self.sets, *self.each(number),
-                                  listener=self.listeners.get(number), tls=self.tls, **more)
+                                  listener=self.listeners.get(number), tls=self.tls,
+                                  config=self.configs.get(number), **more)
         return self.nodes[number]
 
     def start_again(self, number):

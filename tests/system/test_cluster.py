@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import random
+import signal
 import socket
 import subprocess
 import threading
@@ -419,6 +420,19 @@ def test_a_repeat_while_unacknowledged_comes_again_under_the_same_id(cluster):
         asker.say(command)
         assert asker.text() == "r1@@ACKNOWLEDGE"
         nothing_comes(raw, asker, wait=0.2)
+
+
+def test_all_nodes_hear_of_new_advertised_urls(tmp_path, redis):
+    """SIGHUP on one: the others hand out what it says now."""
+    path = tmp_path / "application.yaml"
+    where = {"client": identity("1"), "pusherInstanceId": "node-0"}
+    path.write_text("pushca.pusher.browser-advertised-url: ws://before.example/\n")
+    with Cluster(2, redis, "pushca.storage.redis.prefix=advertised", configs={0: path}) as other:
+        for name in ("before", "after", "later"):
+            path.write_text(f"pushca.pusher.browser-advertised-url: ws://{name}.example/\n")
+            other[0].process.send_signal(signal.SIGHUP)
+            for node in other:
+                wait_for(lambda: node.post("/open-connection", where).json["browserAdvertisedUrl"].startswith(f"ws://{name}.example/"))
 
 
 # ---- moving -----------------------------------------------------------------------------------------
