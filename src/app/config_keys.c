@@ -90,6 +90,10 @@ const struct config_key config_keys[] = {
      "Name of this server in answers and logs.", AT(instance_id), NULL, false},
     {"pushca.pusher.shards", NULL, CONFIG_INTEGER, 1, 64, "(one per usable core)",
      "Threads that serve sockets.", AT(shards), NULL, false},
+    {"pushca.pusher.scheduling", NULL, CONFIG_CHOICE, 0, 0, "batch",
+     "Whether threads that wake let others finish first (`batch`: more work for each wake when "
+     "cores are busy) or interrupt them.",
+     AT(scheduling), "batch|normal", false},
     {"pushca.pusher.socket-pool-size", "PUSHCA_SERVER_SOCKET_POOL_SIZE", CONFIG_INTEGER, 1,
      SOCKETS_MAX, "(file limit less a reserve)", "WebSockets connected at one time.", AT(sockets),
      NULL, false},

@@ -196,6 +196,7 @@ bool config_key_needs_restart(const struct config_key *key)
         "pushca.coordinator.secret-key",
         "pushca.pusher.instance-id",
         "pushca.pusher.shards",
+        "pushca.pusher.scheduling",
         "server.ssl.enabled",
         "pushca.pusher.ssl.enabled",
         "pushca.pusher.deploy-mode",

@@ -76,6 +76,14 @@ uint32_t limits_raise_files(void)
     return now.rlim_cur < LIMITS_FILES_MAX ? (uint32_t)now.rlim_cur : LIMITS_FILES_MAX;
 }
 
+void limits_wake_gently(void)
+{
+    const struct sched_param none = {0};
+
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        (void)sched_setscheduler(0, SCHED_BATCH, &none); /* a sandbox may forbid it: no harm */
+}
+
 int64_t limits_core_bytes(void)
 {
     struct rlimit now;

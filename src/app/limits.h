@@ -13,6 +13,10 @@ enum { LIMITS_FILES_MAX = 1048576, LIMITS_CORES_MAX = 64 };
    LIMITS_FILES_MAX; never lowers it. Returns what it is now, at most LIMITS_FILES_MAX. */
 uint32_t limits_raise_files(void);
 
+/* From now on threads that this one starts, and it itself, do not interrupt others when they wake
+   (SCHED_BATCH, sched(7)). Nothing if somebody has chosen another policy for this process. */
+void limits_wake_gently(void);
+
 /* Bytes a core file may have; -1: any, 0: none is written. */
 int64_t limits_core_bytes(void);
 

@@ -266,6 +266,8 @@ static uint32_t start_threads(struct server *v)
 {
     uint32_t i;
 
+    if (v->settings->scheduling == SCHEDULING_BATCH)
+        limits_wake_gently();
     if (v->cluster) {
         v->cluster_runs =
             thread_start(&v->cluster_thread, "cluster", run_cluster, v->cluster) == ERR_OK;

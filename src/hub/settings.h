@@ -19,11 +19,14 @@
 #include "wire/token.h"
 #include "wire/ws.h"
 
+enum scheduling { SCHEDULING_BATCH, SCHEDULING_NORMAL };
+
 struct settings {
     const char *address;        /* server.address, default 127.0.0.1 */
     uint16_t rest_port;         /* server.port, default 8080; 0 takes a free one */
     uint16_t ws_port;           /* pushca.pusher.socket-port, default 8883; 0 takes a free one */
     uint32_t shards;            /* pushca.pusher.shards, default one per usable core */
+    enum scheduling scheduling; /* pushca.pusher.scheduling, default batch */
     const char *instance_id;    /* pushca.pusher.instance-id, default "node-" and random hex */
     const char *external_url;   /* pushca.pusher.external-advertised-url; ends with '/'; null: made
                                    from address and the port really bound */

@@ -64,7 +64,7 @@ static void what_needs_a_restart_stays(void **state)
     struct load a = {.sets = {SECRET, "server.port=1", "pushca.pusher.instance-id=one",
                               "pushca.limits.http-connections=99"}};
     struct load b = {.sets = {"server.address=::1", "server.port=3", "pushca.pusher.socket-port=4",
-                              "pushca.pusher.shards=64",
+                              "pushca.pusher.shards=64", "pushca.pusher.scheduling=normal",
                               "pushca.coordinator.secret-key=another-one-of-32-bytes-or-even-more",
                               "pushca.pusher.instance-id=two", "server.ssl.enabled=false",
                               "pushca.pusher.ssl.enabled=false",
@@ -76,7 +76,7 @@ static void what_needs_a_restart_stays(void **state)
     assert_string_equal(held, "server.address server.port pushca.pusher.socket-port "
                               "server.ssl.enabled pushca.pusher.ssl.enabled "
                               "pushca.coordinator.secret-key pushca.pusher.instance-id "
-                              "pushca.pusher.shards ");
+                              "pushca.pusher.shards pushca.pusher.scheduling ");
     assert_string_equal(b.s->address, "127.0.0.1");
     assert_int_equal(b.s->rest_port, 1);
     assert_int_equal(b.s->ws_port, 8883);

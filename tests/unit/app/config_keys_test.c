@@ -78,6 +78,7 @@ NUMBER(tls_trust_store_type, s->tls.trust_store_type)
 NUMBER(tls_client_auth, s->tls.client_auth)
 NUMBER(tls_protocol, s->tls.protocol)
 NUMBER(tls_kernel, s->tls.kernel)
+NUMBER(scheduling, s->scheduling)
 NUMBER(log_format, s->log_format)
 NUMBER(log_level, s->log_level)
 TEXT(address, address)
@@ -258,6 +259,8 @@ static const struct word words[] = {
      "TLSv1.3", 0, "<versions>"},
     {"server.ssl.ciphers", tls_ciphers, NULL, NULL, 0, "A,B", "A,B", 0, "<suites>"},
     {"pushca.pusher.ssl.kernel", NULL, tls_kernel, NULL, 0, "true", NULL, 1, "on"},
+    {"pushca.pusher.scheduling", NULL, scheduling, NULL, SCHEDULING_BATCH, "Normal", NULL,
+     SCHEDULING_NORMAL, "idle"},
     {"logging.level.root", NULL, log_level, NULL, LOG_INFO, "DEBUG", NULL, LOG_DEBUG, "trace"},
     {"logging.format", NULL, log_format, NULL, LOG_TEXT, "json", NULL, LOG_JSON, "xml"},
     {"pushca.pusher.deploy-mode", deploy_mode, NULL, "standalone", 0, "StandAlone", "standalone", 0,

@@ -66,6 +66,32 @@ static void nothing_known_is_no_limit(void **state)
     assert_int_equal(limits_memory_bytes(root), 0);
 }
 
+static int scheduled(int before)
+{
+    const struct sched_param none = {0};
+    int status = 0;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (sched_setscheduler(0, before, &none))
+            _exit(99);
+        limits_wake_gently();
+        _exit(sched_getscheduler(0));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void what_somebody_chose_stays(void **state)
+{
+    (void)state;
+    assert_int_equal(scheduled(SCHED_OTHER), SCHED_BATCH);
+    assert_int_equal(scheduled(SCHED_BATCH), SCHED_BATCH);
+    assert_int_equal(scheduled(SCHED_IDLE), SCHED_IDLE);
+}
+
 static void the_machine_has_kibibytes(void **state)
 {
     (void)state;
@@ -198,6 +224,7 @@ int main(void)
                                         remove_root),
         cmocka_unit_test_setup_teardown(cores_are_rounded_up, make_root, remove_root),
         cmocka_unit_test(the_file_limit_is_raised_as_far_as_permitted),
+        cmocka_unit_test(what_somebody_chose_stays),
         cmocka_unit_test(the_real_machine_answers),
     };
 
