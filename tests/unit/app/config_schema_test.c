@@ -111,6 +111,32 @@ static void the_documentation_has_every_key(void **state)
     buf_fini(&wanted);
 }
 
+/* What has a number and is one: all of pushca.limits, bytes, times, and two that count. */
+static bool is_limit(const struct config_key *k)
+{
+    return strncmp(k->name, "pushca.limits.", 14) == 0 || k->type == CONFIG_SIZE ||
+           k->type == CONFIG_MS || k->type == CONFIG_SECONDS ||
+           strcmp(k->name, "pushca.pusher.socket-pool-size") == 0 ||
+           strcmp(k->name, "pushca.cluster.cache-entries") == 0;
+}
+
+static void the_threat_model_names_every_limit(void **state)
+{
+    char *text = read_file("docs/threat-model.md"), name[128];
+    int i, unnamed = 0;
+
+    (void)state;
+    for (i = 0; i < config_key_count; i++) {
+        snprintf(name, sizeof(name), "`%s`", config_keys[i].name);
+        if (!is_limit(&config_keys[i]) || strstr(text, name))
+            continue;
+        print_error("docs/threat-model.md does not name %s\n", name);
+        unnamed++;
+    }
+    assert_int_equal(unnamed, 0);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +144,7 @@ int main(void)
         cmocka_unit_test(no_variable_means_two_keys),
         cmocka_unit_test(suggestions_are_near),
         cmocka_unit_test(the_documentation_has_every_key),
+        cmocka_unit_test(the_threat_model_names_every_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
