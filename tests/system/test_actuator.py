@@ -10,7 +10,7 @@ import time
 import pytest
 import websockets
 
-from pushca import Server, identity, parse_answer
+from pushca import ROOT, Server, identity, parse_answer
 
 PLAIN = "/send-notification"
 SECRET = "a secret of the tests, thirty-two bytes at least"
@@ -109,6 +109,21 @@ def test_every_metric_is_there_by_name_and_by_tag(server):
                 part = server.get(f"/actuator/metrics/{name}?tag={tag['tag']}:{value}")
                 assert part.status == 200
                 assert any(f'{tag["tag"]}="{value}"' in one for one in prometheus if one.startswith(stem))
+
+
+@pytest.mark.parametrize("page", ["operations", "threat-model", "cluster"])
+def test_a_page_names_no_metric_that_is_not(server, page):
+    _, _, samples = parse_prometheus(server.get("/actuator/prometheus").body.decode())
+    there = {name for name, _, _ in samples} | {name + labels for name, labels, _ in samples}
+    named = set(re.findall(r"`(pushca_\w+(?:\{[^}]*\})?)`", (ROOT / f"docs/{page}.md").read_text()))
+    assert named and named <= there, named - there
+
+
+def test_the_operators_page_tells_every_reason_to_refuse_and_to_close(server):
+    _, _, samples = parse_prometheus(server.get("/actuator/prometheus").body.decode())
+    page = (ROOT / "docs/operations.md").read_text()
+    wanted = {name + labels for name, labels, _ in samples if name in ("pushca_refused_total", "pushca_sockets_closed_total")}
+    assert len(wanted) > 9 and not {one for one in wanted if f"`{one}`" not in page}
 
 
 def test_a_metric_by_tags_counts_only_those():
