@@ -1,6 +1,8 @@
 #include "app/supervisor.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,7 @@
 #include "base/log.h"
 
 /* So many beats in the time after which the watchdog bites. */
-enum { BEATS = 4, MARGIN_MS = 5000 };
+enum { BEATS = 4, MARGIN_MS = 5000, AGAIN_MS = 10, AGAIN_MOST = 100 };
 
 /* A path, or with '@' in front a name in the kernel's own space. */
 static bool read_address(struct supervisor *v, const char *text)
@@ -69,13 +71,22 @@ void supervisor_close(struct supervisor *v)
     v->fd = -1;
 }
 
-void supervisor_say(const struct supervisor *v, const char *lines)
+/* False: it may be taken in a moment. Nobody there is no reason to wait. */
+static bool say(const struct supervisor *v, const char *lines)
 {
     struct sockaddr_un to = v->to;
 
-    if (v->fd >= 0)
-        (void)sendto(v->fd, lines, strlen(lines), MSG_NOSIGNAL, (struct sockaddr *)&to,
-                     v->to_bytes);
+    return sendto(v->fd, lines, strlen(lines), MSG_NOSIGNAL, (struct sockaddr *)&to, v->to_bytes) >=
+               0 ||
+           (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ENOMEM);
+}
+
+void supervisor_say(const struct supervisor *v, const char *lines)
+{
+    int tries;
+
+    for (tries = 0; v->fd >= 0 && !say(v, lines) && tries < AGAIN_MOST; tries++)
+        (void)poll(NULL, 0, AGAIN_MS);
 }
 
 void supervisor_say_ready(const struct supervisor *v)
@@ -123,7 +134,7 @@ int64_t supervisor_beat(struct supervisor *v, struct hub *h, int64_t now_ms)
         return v->next_ms - now_ms;
     silent = find_silent(v, h);
     if (silent == h->count) {
-        supervisor_say(v, "WATCHDOG=1\n");
+        (void)say(v, "WATCHDOG=1\n"); /* if it is not taken, the next one is */
         v->round++;
         v->complained = false;
         hub_tell(h, NOTE_ALIVE);

@@ -5,7 +5,8 @@
  *   beat:  NOTE_ALIVE to every shard --each shard answers in its turn--> WATCHDOG=1, and again
  *
  * Owner:   main's.      Thread: main; supervisor_on_note on the shards.
- * Errors:  nobody to tell is normal; a datagram that is not taken is lost.
+ * Errors:  nobody to tell is normal. A supervisor that is too busy is waited for, a second at most,
+ *          but with a beat: the next one comes soon.
  */
 #pragma once
 #include <stdint.h>
@@ -26,7 +27,7 @@ struct supervisor {
 void supervisor_open(struct supervisor *v);
 void supervisor_close(struct supervisor *v);
 
-/* One or more lines of "NAME=value". */
+/* One or more lines of "NAME=value". Blocks the main thread while they are not taken. */
 void supervisor_say(const struct supervisor *v, const char *lines);
 void supervisor_say_ready(const struct supervisor *v);
 void supervisor_say_reloading(const struct supervisor *v);

@@ -1,5 +1,6 @@
 #include "app/supervisor.h"
 
+#include <pthread.h>
 #include <sys/socket.h>
 #include "app/wire.h"
 #include "base/clock.h"
@@ -121,6 +122,36 @@ static void the_watchdog_is_fed_while_every_shard_turns(void **state)
     close_stage(&t);
 }
 
+static void *hear_one(void *stage)
+{
+    usleep(30000);
+    assert_string_equal(heard(stage), "x");
+    return NULL;
+}
+
+/* Many services start at once, and only a few datagrams fit into its queue. */
+static void a_busy_supervisor_hears_of_it_too(void **state)
+{
+    struct stage t;
+    pthread_t thread;
+    int others = 0;
+
+    (void)state;
+    open_stage(&t, "400000");
+    while (sendto(t.v.fd, "x", 1, 0, (struct sockaddr *)&t.v.to, t.v.to_bytes) == 1)
+        others++;
+    /* the watchdog's is lost: nobody waits for it */
+    assert_int_equal(supervisor_beat(&t.v, &t.hub, 1000), 101);
+    assert_int_equal(pthread_create(&thread, NULL, hear_one, &t), 0);
+    supervisor_say_ready(&t.v);
+    pthread_join(thread, NULL);
+    while (--others > 0)
+        assert_string_equal(heard(&t), "x");
+    assert_string_equal(heard(&t), "READY=1\nSTATUS=serving\n");
+    assert_string_equal(heard(&t), "");
+    close_stage(&t);
+}
+
 static void nobody_to_tell_is_fine(void **state)
 {
     static const char *const bad[] = {"", "relative", "/", "@"};
@@ -154,6 +185,7 @@ int main(void)
         cmocka_unit_test(reloading_is_said_to_the_microsecond),
         cmocka_unit_test(it_is_told_what_happens),
         cmocka_unit_test(the_watchdog_is_fed_while_every_shard_turns),
+        cmocka_unit_test(a_busy_supervisor_hears_of_it_too),
         cmocka_unit_test(nobody_to_tell_is_fine),
     };
 
