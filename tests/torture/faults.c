@@ -57,6 +57,12 @@ static const struct way poll_ways[] = {{EINTR, BLAME_NOBODY}, {ENOMEM, BLAME_NOB
 static const struct way connect_ways[] = {
     {ECONNREFUSED, BLAME_NOBODY}, {EADDRNOTAVAIL, BLAME_NOBODY}, {ENOBUFS, BLAME_NOBODY}, {0, 0}};
 static const struct way error_ways[] = {{ECONNREFUSED, BLAME_NOBODY}, {0, 0}};
+static const struct way peer_ways[] = {{ENOTCONN, BLAME_NOBODY}, {ENOBUFS, BLAME_NOBODY}, {0, 0}};
+static const struct way tell_ways[] = {{EAGAIN, BLAME_NOBODY},  {EINTR, BLAME_NOBODY},
+                                       {ENOBUFS, BLAME_NOBODY}, {ECONNREFUSED, BLAME_NOBODY},
+                                       {ENOENT, BLAME_NOBODY},  {0, 0}};
+static const struct way denied_ways[] = {{EPERM, BLAME_NOBODY}, {0, 0}};
+static const struct way cores_ways[] = {{EINVAL, BLAME_NOBODY}, {0, 0}};
 static const struct way lookup_ways[] = {{ENOMEM, BLAME_NOBODY}, {EAGAIN, BLAME_NOBODY}, {0, 0}};
 
 const struct way *const ways_of[CALLS] = {
@@ -68,7 +74,8 @@ const struct way *const ways_of[CALLS] = {
     [CALL_BIND] = bind_ways,     [CALL_LISTEN] = bind_ways,       [CALL_OPTION] = option_ways,
     [CALL_NAME] = name_ways,     [CALL_RANDOM] = signal_ways,     [CALL_THREAD] = thread_ways,
     [CALL_SIGNAL] = fd_ways,     [CALL_POLL] = poll_ways,         [CALL_CONNECT] = connect_ways,
-    [CALL_ERROR] = error_ways,   [CALL_LOOKUP] = lookup_ways,
+    [CALL_ERROR] = error_ways,   [CALL_LOOKUP] = lookup_ways,     [CALL_PEER] = peer_ways,
+    [CALL_TELL] = tell_ways,     [CALL_RLIMIT] = denied_ways,     [CALL_CORES] = cores_ways,
 };
 
 const char *const call_names[CALLS] = {
@@ -80,7 +87,8 @@ const char *const call_names[CALLS] = {
     [CALL_BIND] = "bind",       [CALL_LISTEN] = "listen",     [CALL_OPTION] = "setsockopt",
     [CALL_NAME] = "name",       [CALL_RANDOM] = "getrandom",  [CALL_THREAD] = "thread",
     [CALL_SIGNAL] = "signalfd", [CALL_POLL] = "poll",         [CALL_CONNECT] = "connect",
-    [CALL_ERROR] = "so_error",  [CALL_LOOKUP] = "lookup",
+    [CALL_ERROR] = "so_error",  [CALL_LOOKUP] = "lookup",     [CALL_PEER] = "getpeername",
+    [CALL_TELL] = "sendto",     [CALL_RLIMIT] = "rlimit",     [CALL_CORES] = "cores",
 };
 
 static struct plan plan;
@@ -252,7 +260,7 @@ static int fate_of(enum call c, int fd)
 
     if (!how)
         return 0;
-    if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
+    if (__real_getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
         port = ntohs(peer.sin_port);
     errno = how;
     return how;
@@ -296,6 +304,13 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
     if (how == ONE_BYTE)
         return departed(__real_send(fd, message->msg_iov[0].iov_base, 1, flags));
     return departed(__real_sendmsg(fd, message, flags));
+}
+
+/* Datagrams for the supervisor: they leave whole or not at all, and to nobody who is a peer. */
+ssize_t __wrap_sendto(int fd, const void *at, size_t len, int flags, const struct sockaddr *to,
+                      socklen_t to_len)
+{
+    return fails(CALL_TELL) ? -1 : __real_sendto(fd, at, len, flags, to, to_len);
 }
 
 /* libssl's own way to a socket, but for its calls. */
@@ -413,6 +428,11 @@ int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *len)
     return fails(CALL_NAME) ? -1 : __real_getsockname(fd, address, len);
 }
 
+int __wrap_getpeername(int fd, struct sockaddr *address, socklen_t *len)
+{
+    return fate_of(CALL_PEER, fd) ? -1 : __real_getpeername(fd, address, len);
+}
+
 /* ---- readiness ---- */
 
 int __wrap_epoll_create1(int flags)
@@ -475,20 +495,37 @@ ssize_t __wrap_write(int fd, const void *at, size_t len)
     return __real_write(fd, at, how == ONE_BYTE && len ? 1 : len);
 }
 
+static int opened(const char *path, int flags, mode_t mode)
+{
+    int fd = fails(CALL_OPEN) ? -1 : __real_open(path, flags, mode);
+
+    if (fd >= 0 && fd < (int)sizeof(is_event))
+        is_event[fd] = false;
+    return fd;
+}
+
 int __wrap_open(const char *path, int flags, ...)
 {
     va_list rest;
     mode_t mode = 0;
-    int fd;
 
     va_start(rest, flags);
     if (flags & O_CREAT)
         mode = va_arg(rest, mode_t);
     va_end(rest);
-    fd = fails(CALL_OPEN) ? -1 : __real_open(path, flags, mode);
-    if (fd >= 0 && fd < (int)sizeof(is_event))
-        is_event[fd] = false;
-    return fd;
+    return opened(path, flags, mode);
+}
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+    va_list rest;
+    mode_t mode = 0;
+
+    va_start(rest, flags);
+    if (flags & O_CREAT)
+        mode = va_arg(rest, mode_t);
+    va_end(rest);
+    return opened(path, flags, mode);
 }
 
 /* The same bytes in every run, so that every run goes the same way. */
@@ -520,6 +557,38 @@ int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *how, void *(*run
 int __wrap_signalfd(int fd, const sigset_t *mask, int flags)
 {
     return fails(CALL_SIGNAL) ? -1 : __real_signalfd(fd, mask, flags);
+}
+
+/* ---- what the machine grants ---- */
+
+int __wrap_getrlimit(int what, struct rlimit *out)
+{
+    return fails(CALL_RLIMIT) ? -1 : __real_getrlimit(what, out);
+}
+
+int __wrap_getrlimit64(int what, struct rlimit *out)
+{
+    return fails(CALL_RLIMIT) ? -1 : __real_getrlimit64(what, out);
+}
+
+int __wrap_setrlimit(int what, const struct rlimit *limit)
+{
+    return fails(CALL_RLIMIT) ? -1 : __real_setrlimit(what, limit);
+}
+
+int __wrap_setrlimit64(int what, const struct rlimit *limit)
+{
+    return fails(CALL_RLIMIT) ? -1 : __real_setrlimit64(what, limit);
+}
+
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+    return fails(CALL_CORES) ? -1 : __real_sched_getaffinity(pid, size, set);
+}
+
+int __wrap_sysinfo(struct sysinfo *out)
+{
+    return fails(CALL_CORES) ? -1 : __real_sysinfo(out);
 }
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out)

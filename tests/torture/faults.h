@@ -8,7 +8,7 @@
  * Thread:  any; counting is atomic.      State: one plan a process.
  * Not failed, because Linux does not fail them for lack of anything: epoll_ctl that changes or
  * removes (needs no memory), reads and writes of an eventfd (EAGAIN means full, which is said only
- * when it is), close, munmap, mutexes, clocks.
+ * when it is), and what calls.txt lists.
  */
 #pragma once
 #include <stdbool.h>
@@ -34,6 +34,7 @@ enum call {
     CALL_LISTEN,
     CALL_OPTION, /* setsockopt */
     CALL_NAME,   /* getsockname */
+    CALL_PEER,   /* getpeername */
     CALL_RANDOM, /* getrandom */
     CALL_THREAD, /* pthread_create */
     CALL_SIGNAL, /* signalfd */
@@ -41,6 +42,9 @@ enum call {
     CALL_CONNECT,
     CALL_ERROR,  /* getsockopt(SO_ERROR): how the connecting ended */
     CALL_LOOKUP, /* getaddrinfo */
+    CALL_TELL,   /* sendto */
+    CALL_RLIMIT, /* getrlimit, setrlimit */
+    CALL_CORES,  /* sched_getaffinity, sysinfo */
     CALLS,
 };
 

@@ -390,6 +390,25 @@ static bool pages(int attempt)
     return get(p, "/send-notification", 405);
 }
 
+static bool is_known_by(struct peer *p, const char *url)
+{
+    struct bytes body;
+
+    STEP(peer_sendf(p, "GET /actuator HTTP/1.1\r\nHost: t\r\nX-Forwarded-Proto: https\r\n"
+                       "X-Forwarded-Host: push.example\r\nX-Forwarded-Prefix: /p\r\n\r\n"));
+    STEP(peer_answer(p, 200, &body));
+    return memmem(body.at, body.len, url, strlen(url)) != NULL;
+}
+
+/* From a proxy that is trusted; who does not learn where it comes from believes nothing, once. */
+static bool forwarded(int attempt)
+{
+    static const char url[] = "https://push.example/p/actuator";
+    struct peer *p = call_rest(attempt % WORLD_SHARDS);
+
+    return is_known_by(p, url) || (faults_fired() && is_known_by(p, url));
+}
+
 static bool http_ways(int attempt)
 {
     struct peer *p = call_rest(0);
@@ -583,6 +602,7 @@ const struct feature features[] = {
     {"compressed", compressed, false},
     {"pings", pings, false},
     {"pages", pages, false},
+    {"forwarded", forwarded, false},
     {"http", http_ways, false},
     {"bad requests", bad_requests, false},
     {"memory steps", memory_steps, false},

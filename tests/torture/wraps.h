@@ -10,14 +10,18 @@
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <sys/types.h>
 #include <time.h>
 
-/* NOLINTBEGIN(bugprone-reserved-identifier): the linker chose the names */
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker chose the names. Those with 64 are what the
+   libc's headers make of the others where _FILE_OFFSET_BITS is 64, as hiredis' flags have it. */
 #define BOTH(result, name, ...)                                                                    \
     result __wrap_##name(__VA_ARGS__);                                                             \
     result __real_##name(__VA_ARGS__)
@@ -34,6 +38,7 @@ BOTH(int, accept4, int, struct sockaddr *, socklen_t *, int);
 BOTH(ssize_t, recv, int, void *, size_t, int);
 BOTH(ssize_t, send, int, const void *, size_t, int);
 BOTH(ssize_t, sendmsg, int, const struct msghdr *, int);
+BOTH(ssize_t, sendto, int, const void *, size_t, int, const struct sockaddr *, socklen_t);
 BOTH(int, shutdown, int, int);
 BOTH(int, socket, int, int, int);
 BOTH(int, bind, int, const struct sockaddr *, socklen_t);
@@ -43,6 +48,7 @@ BOTH(int, connect, int, const struct sockaddr *, socklen_t);
 BOTH(int, getsockopt, int, int, int, void *, socklen_t *);
 BOTH(int, getaddrinfo, const char *, const char *, const struct addrinfo *, struct addrinfo **);
 BOTH(int, getsockname, int, struct sockaddr *, socklen_t *);
+BOTH(int, getpeername, int, struct sockaddr *, socklen_t *);
 BOTH(int, epoll_create1, int);
 BOTH(int, epoll_ctl, int, int, int, struct epoll_event *);
 BOTH(int, epoll_wait, int, struct epoll_event *, int, int);
@@ -51,8 +57,15 @@ BOTH(int, poll, struct pollfd *, nfds_t, int);
 BOTH(ssize_t, read, int, void *, size_t);
 BOTH(ssize_t, write, int, const void *, size_t);
 BOTH(int, open, const char *, int, ...);
+BOTH(int, open64, const char *, int, ...);
 BOTH(ssize_t, getrandom, void *, size_t, unsigned);
 BOTH(int, pthread_create, pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 BOTH(int, signalfd, int, const sigset_t *, int);
+BOTH(int, getrlimit, int, struct rlimit *);
+BOTH(int, getrlimit64, int, struct rlimit *);
+BOTH(int, setrlimit, int, const struct rlimit *);
+BOTH(int, setrlimit64, int, const struct rlimit *);
+BOTH(int, sched_getaffinity, pid_t, size_t, cpu_set_t *);
+BOTH(int, sysinfo, struct sysinfo *);
 BOTH(int, clock_gettime, clockid_t, struct timespec *);
 /* NOLINTEND(bugprone-reserved-identifier) */
