@@ -16,6 +16,7 @@
 #include "app/config.h"
 #include "app/start.h"
 #include "base/mem.h"
+#include "overseer.h"
 #include "run.h"
 #include "store.h"
 
@@ -25,6 +26,7 @@ enum {
     LOOK_US = 2000,
     RELOAD_US = 10000,
     LOOKS = 4000, /* 8 s, for a machine that is busy */
+    BEATS = 2,    /* the second one means that every shard has answered the first */
     TRIES = 3,
     TEXT_BYTES = 16384,
     RESERVE_BYTES = 1 << 20,
@@ -251,6 +253,24 @@ static void wrong(struct outcome *out, const char *format, ...)
     va_end(args);
 }
 
+/* May it have said so much to its overseer? A word is lost when that one is away, all of them when
+   there is no socket for them. */
+static bool may_say(const struct plan *plan, bool fired, const char *said)
+{
+    static const char *const one_less[] = {"lrs", "rrs", "rls", "rlr"};
+    bool away = plan->call == CALL_TELL && (plan->how == ECONNREFUSED || plan->how == ENOENT);
+    size_t i;
+
+    if (strcmp(said, "rlrs") == 0)
+        return true;
+    if (!fired || (!away && plan->call != CALL_SOCKET))
+        return false;
+    for (i = 0; away && i < sizeof(one_less) / sizeof(one_less[0]); i++)
+        if (strcmp(said, one_less[i]) == 0)
+            return true;
+    return !away && !*said;
+}
+
 static void judge_end(struct outcome *out, int status, bool served)
 {
     if (WIFSIGNALED(status))
@@ -291,14 +311,31 @@ static bool survives_reload(struct outcome *out, pid_t server, int *status, bool
     return try_to_use(out, server, status, ended);
 }
 
-static void use(struct outcome *out, pid_t server)
+/* The watchdog goes on being fed, whatever has happened. */
+static bool feeds_the_watchdog(void)
+{
+    uint32_t before = overseer_beats();
+    int i;
+
+    for (i = 0; i < LOOKS; i++) {
+        if (overseer_beats() >= before + BEATS)
+            return true;
+        usleep(LOOK_US);
+    }
+    return false;
+}
+
+static void use(const struct plan *plan, struct outcome *out, pid_t server)
 {
     bool served = false, ended = false;
+    const char *said;
     int status = 0;
 
     if (await_listening(server, &status, &ended))
         served = try_to_use(out, server, &status, &ended) &&
                  survives_reload(out, server, &status, &ended);
+    if (served && plan->call != CALL_SOCKET && !feeds_the_watchdog())
+        wrong(out, "it does not feed the watchdog");
     if (!ended) {
         if (!served)
             wrong(out, "it neither served nor ended");
@@ -306,10 +343,13 @@ static void use(struct outcome *out, pid_t server)
         if (!await_end(server, &status))
             wrong(out, "it did not end after SIGTERM");
     }
+    said = overseer_close();
     judge_end(out, status, served);
+    if (served && !may_say(plan, out->fired, said))
+        wrong(out, "it told its overseer \"%s\"", said);
 }
 
-void life_run(uint16_t redis_port, struct outcome *out)
+void life_run(uint16_t redis_port, const struct plan *plan, struct outcome *out)
 {
     pid_t server;
 
@@ -317,10 +357,12 @@ void life_run(uint16_t redis_port, struct outcome *out)
     ws_port = rest_port + 1;
     asks = redis_port != 0;
     snprintf(out->where, sizeof(out->where), redis_port ? "node" : "life");
+    overseer_open();
     server = fork();
     if (server < 0)
         abort();
     if (server == 0)
         be_the_server(redis_port, out);
-    use(out, server);
+    overseer_listen();
+    use(plan, out, server);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct outcome;
+struct plan;
 
 /* redis_port: 0, or of the Redis of its cluster, in which it is alone. */
-void life_run(uint16_t redis_port, struct outcome *out);
+void life_run(uint16_t redis_port, const struct plan *plan, struct outcome *out);

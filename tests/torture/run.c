@@ -247,7 +247,7 @@ void run(enum scene scene, const struct plan *p, uint16_t redis_port, struct out
     if (redis)
         store_open(redis, run_is_sharded(scene));
     if (scene == SCENE_LIFE || scene == SCENE_NODE) { /* counts in a process of its own */
-        life_run(redis, o);
+        life_run(redis, p, o);
         return;
     }
     is_secure = scene == SCENE_SECURE;
