@@ -16,6 +16,7 @@
 #include "app/config.h"
 #include "app/start.h"
 #include "base/mem.h"
+#include "net/sock.h"
 #include "overseer.h"
 #include "run.h"
 #include "store.h"
@@ -349,12 +350,34 @@ static void use(const struct plan *plan, struct outcome *out, pid_t server)
         wrong(out, "it told its overseer \"%s\"", said);
 }
 
+static bool is_free(int port)
+{
+    int fd;
+
+    if (sock_listen("127.0.0.1", (uint16_t)port, false, &fd))
+        return false;
+    sock_close(fd);
+    return true;
+}
+
+/* Others run beside us, and not all of them are ours. */
+static void choose_ports(void)
+{
+    int i;
+
+    for (i = 0; i < PORT_PAIRS; i++) {
+        rest_port = FIRST_PORT + 2 * ((getpid() + i) % PORT_PAIRS);
+        ws_port = rest_port + 1;
+        if (is_free(rest_port) && is_free(ws_port))
+            return;
+    }
+}
+
 void life_run(uint16_t redis_port, const struct plan *plan, struct outcome *out)
 {
     pid_t server;
 
-    rest_port = FIRST_PORT + 2 * (getpid() % PORT_PAIRS);
-    ws_port = rest_port + 1;
+    choose_ports();
     asks = redis_port != 0;
     snprintf(out->where, sizeof(out->where), redis_port ? "node" : "life");
     overseer_open();
