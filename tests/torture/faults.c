@@ -581,6 +581,16 @@ int __wrap_setrlimit64(int what, const struct rlimit *limit)
     return fails(CALL_RLIMIT) ? -1 : __real_setrlimit64(what, limit);
 }
 
+int __wrap_sched_getscheduler(pid_t pid)
+{
+    return fails(CALL_CORES) ? -1 : __real_sched_getscheduler(pid);
+}
+
+int __wrap_sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
+{
+    return fails(CALL_CORES) ? -1 : __real_sched_setscheduler(pid, policy, param);
+}
+
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
     return fails(CALL_CORES) ? -1 : __real_sched_getaffinity(pid, size, set);

@@ -44,7 +44,7 @@ enum call {
     CALL_LOOKUP, /* getaddrinfo */
     CALL_TELL,   /* sendto */
     CALL_RLIMIT, /* getrlimit, setrlimit */
-    CALL_CORES,  /* sched_getaffinity, sysinfo */
+    CALL_CORES,  /* sched_getaffinity, sysinfo, and the scheduler's policy */
     CALLS,
 };
 

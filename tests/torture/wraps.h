@@ -66,6 +66,8 @@ BOTH(int, getrlimit64, int, struct rlimit *);
 BOTH(int, setrlimit, int, const struct rlimit *);
 BOTH(int, setrlimit64, int, const struct rlimit *);
 BOTH(int, sched_getaffinity, pid_t, size_t, cpu_set_t *);
+BOTH(int, sched_getscheduler, pid_t);
+BOTH(int, sched_setscheduler, pid_t, int, const struct sched_param *);
 BOTH(int, sysinfo, struct sysinfo *);
 BOTH(int, clock_gettime, clockid_t, struct timespec *);
 /* NOLINTEND(bugprone-reserved-identifier) */
