@@ -388,12 +388,19 @@ struct taking {
 
 static void again(struct cluster *c, const struct envelope *e)
 {
-    struct notification *n = take_notification(c, e);
+    struct notification *n;
+    uint32_t asker = 0; /* ours, unless it was passed on */
 
+    if (!take_asker(c, e, &asker)) {
+        meter_add(METER_DROPPED_NODE_GONE, 1);
+        return;
+    }
+    n = take_notification(c, e);
     n->hops = e->hops < HOPS_MAX ? e->hops : 0; /* what was for everybody is asked for anew */
     if (e->kind == ENVELOPE_ACKED) {
         n->ask = e->name;
         n->asker = e->shard;
+        n->peer = asker;
         n->wait_ms = e->wait_ms;
         memcpy(n->message_id, e->id.at, e->id.len);
         forward(c, n, FORWARD_ACKED, 0);

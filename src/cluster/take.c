@@ -83,11 +83,10 @@ static void take_send(struct cluster *c, const struct peer *p, const struct enve
     notification_unref(n);
 }
 
-/* Whose ask it is: the node that sent it, or the one it was passed on for. False: that has gone. */
-static bool find_asker(const struct cluster *c, const struct peer *p, const struct envelope *e,
-                       uint32_t *peer)
+bool take_asker(const struct cluster *c, const struct envelope *e, uint32_t *peer)
 {
-    *peer = p->number;
+    const struct peer *p;
+
     if (!e->origin.len)
         return true;
     if (e->hash == c->hub->bus.life && bytes_equal(e->origin, bytes_text(c->id))) {
@@ -102,10 +101,10 @@ static bool find_asker(const struct cluster *c, const struct peer *p, const stru
 static void take_acked(struct cluster *c, const struct peer *p, const struct envelope *e)
 {
     struct notification *n;
-    uint32_t peer;
+    uint32_t peer = p->number;
 
     if (!filter_is_direct(&e->filter) || e->id.len >= sizeof(n->message_id) || e->wait_ms <= 0 ||
-        !find_asker(c, p, e, &peer) || (peer == 0 && e->shard >= c->hub->count))
+        !take_asker(c, e, &peer) || (peer == 0 && e->shard >= c->hub->count))
         return;
     n = take_notification(c, e);
     n->ask = e->name;

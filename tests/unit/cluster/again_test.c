@@ -1,0 +1,371 @@
+#include "cluster/forward.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <cmocka.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/meter.h"
+#include "cluster/arrivals.h"
+#include "cluster/courier.h"
+#include "cluster/elsewhere.h"
+#include "cluster/find.h"
+#include "cluster/node.h"
+#include "cluster/take.h"
+#include "flow/frame.h"
+#include "hub/notification.h"
+
+/* What comes back from a peer that has gone: this node's queue, what it takes and its findAny are
+   the real ones; the directory says what the test wants. The peers are `a`, that asks, and `c` and
+   `d`, that may have the client. */
+enum { SHARDS = 2, PEERS = 3, NOW_MS = 1000000, ASK = 77, THEIR_SHARD = 9 };
+enum { A, C, D };
+
+static struct world {
+    struct cluster c;
+    struct hub hub;
+    struct shard shard[SHARDS], *shards[SHARDS];
+    struct outbox staged[SHARDS + 1];
+    struct peer peer[PEERS];
+    enum directory_answer answer;
+    struct peer *found; /* null: nobody */
+    bool is_here;
+    int64_t lost; /* as counted before */
+} w;
+
+/* ---- what the cluster thread's other files would do ---- */
+
+struct note *cluster_note(enum note_kind kind, const struct cluster *c)
+{
+    return note_from(c->hub->count, kind);
+}
+
+void cluster_post(struct cluster *c, uint32_t shard, struct note *n, size_t weight)
+{
+    outbox_add(&c->staged[shard], n, weight);
+}
+
+bool directory_cached(struct directory *d, uint64_t hash, struct peer **peer)
+{
+    (void)d;
+    (void)hash;
+    (void)peer;
+    return false;
+}
+
+void directory_look_up(struct directory *d, uint64_t hash, directory_found *found, void *context,
+                       uint64_t token)
+{
+    (void)d;
+    (void)hash;
+    found(context, token, w.answer, w.found);
+}
+
+void directory_verify(struct directory *d, uint64_t hash, directory_found *found, void *context,
+                      uint64_t token)
+{
+    directory_look_up(d, hash, found, context, token);
+}
+
+void directory_forget(struct directory *d, uint64_t hash)
+{
+    (void)d;
+    (void)hash;
+    fail();
+}
+
+bool arrivals_is_here(const struct cluster *c, uint64_t hash)
+{
+    (void)c;
+    (void)hash;
+    return w.is_here;
+}
+
+bool arrivals_may_come(const struct cluster *c, uint64_t hash)
+{
+    (void)c;
+    (void)hash;
+    return false;
+}
+
+void arrivals_take_moved(struct cluster *c, const struct peer *peer, const struct envelope *e)
+{
+    (void)c;
+    (void)peer;
+    (void)e;
+    fail();
+}
+
+void elsewhere_take_whose(struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    arrivals_take_moved(c, p, e);
+}
+
+void elsewhere_take_left(struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    arrivals_take_moved(c, p, e);
+}
+
+void courier_confirm(struct cluster *c, struct peer *p)
+{
+    (void)c;
+    (void)p;
+    fail();
+}
+
+void courier_doubt(struct cluster *c, struct peer *p)
+{
+    (void)c;
+    (void)p;
+}
+
+/* ---- the node and its peers ---- */
+
+static void open_peer(int i)
+{
+    static const char *const ids[PEERS] = {"a", "c", "d"};
+    struct peer *p = &w.peer[i];
+
+    *p = (struct peer){.number = (uint32_t)i + 1, .life = 0xa0 + (uint64_t)i};
+    snprintf(p->id, sizeof(p->id), "%s", ids[i]);
+    stream_init(&p->stream, p->number, 1 << 20);
+}
+
+static void join(int i)
+{
+    vec_push(&w.c.members.peers, &w.peer[i]);
+}
+
+static void go(int i, enum gone how)
+{
+    struct vec *all = &w.c.members.peers, left = {0};
+
+    for (uint32_t n = 0; n < all->len; n++)
+        if (all->at[n] != &w.peer[i])
+            vec_push(&left, all->at[n]);
+    vec_fini(all);
+    *all = left;
+    forward_take_back(&w.c, &w.peer[i], how);
+}
+
+static int setup(void **state)
+{
+    struct cluster *c = &w.c;
+
+    (void)state;
+    w = (struct world){.answer = DIRECTORY_NOBODY, .lost = meter_sum(METER_DROPPED_NODE_GONE)};
+    w.hub = (struct hub){.shards = w.shards, .count = SHARDS, .key = {1, 2}};
+    for (int i = 0; i < SHARDS; i++) {
+        w.shards[i] = &w.shard[i];
+        w.shard[i].number = (uint32_t)i;
+    }
+    atomic_store(&w.hub.bus.life, 0xbb);
+    c->hub = &w.hub;
+    c->id = "b";
+    c->staged = w.staged;
+    c->loop.now_ms = NOW_MS;
+    c->members.set.id = "b";
+    c->members.listed = true;
+    arena_init(&c->arena);
+    list_init(&c->orphans);
+    list_init(&c->tallies_idle);
+    list_init(&c->tallies_asking);
+    map_init(&c->tallies);
+    map_init(&c->queries);
+    for (int i = 0; i < PEERS; i++)
+        open_peer(i);
+    return 0;
+}
+
+/* Owned by the caller; null: nothing was said to a shard. */
+static struct note *heard(void)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        struct outbox *o = &w.staged[i];
+        struct inbox_link *first = o->first;
+
+        if (!first)
+            continue;
+        o->first = first->next;
+        if (!o->first)
+            *o = (struct outbox){0};
+        return container_of(first, struct note, link);
+    }
+    return NULL;
+}
+
+static int teardown(void **state)
+{
+    struct note *n;
+
+    (void)state;
+    while ((n = heard()))
+        note_free(&w.hub, n);
+    forward_forget_all(&w.c);
+    find_forget_all(&w.c);
+    for (int i = 0; i < PEERS; i++)
+        stream_fini(&w.peer[i].stream);
+    vec_fini(&w.c.members.peers);
+    arena_fini(&w.c.arena);
+    assert_int_equal(mem_held(), 0);
+    return 0;
+}
+
+static int lost(void)
+{
+    return (int)(meter_sum(METER_DROPPED_NODE_GONE) - w.lost);
+}
+
+/* ---- messages ---- */
+
+static struct filter one_client(void)
+{
+    return (struct filter){.like = {{BYTES("w"), BYTES("xenia"), BYTES("phone"), BYTES("app")}}};
+}
+
+/* What a peer says arrives. */
+static void say(int from, const struct envelope *e)
+{
+    struct piece *piece = piece_new(e);
+
+    take(&w.c, &w.peer[from], bytes_of(piece->at + 4, piece->len - 4));
+    piece_unref(piece);
+}
+
+/* The only item for that peer, as its texts stand in the stream. */
+static struct envelope only_item(int to)
+{
+    static const struct envelope_limits limits = {UINT16_MAX, EXCLUDES_MAX};
+    const struct stream *s = &w.peer[to].stream;
+    const struct piece *piece = s->ring ? s->ring[s->first & (s->ring_size - 1)] : NULL;
+    struct envelope e;
+
+    assert_int_equal(s->count, 1);
+    assert_int_equal(
+        envelope_read(bytes_of(piece->at + 4, piece->len - 4), &limits, &w.c.arena, &e), ERR_OK);
+    return e;
+}
+
+static struct envelope an_ask(void)
+{
+    return (struct envelope){.kind = ENVELOPE_ACKED,
+                             .filter = one_client(),
+                             .text = BYTES("m1@@hi"),
+                             .id = BYTES("m1"),
+                             .name = ASK,
+                             .shard = THEIR_SHARD,
+                             .wait_ms = 1000,
+                             .hops = 1};
+}
+
+/* `a` asks a client that was here and is with `c` now. */
+static void pass_on_an_ask(void)
+{
+    struct envelope e = an_ask();
+
+    join(A);
+    join(C);
+    w.answer = DIRECTORY_FOUND;
+    w.found = &w.peer[C];
+    say(A, &e);
+    assert_int_equal(w.peer[C].stream.count, 1);
+}
+
+static void an_ask_that_comes_back_is_still_the_one_of_who_asked(void **state)
+{
+    struct note *n;
+
+    (void)state;
+    pass_on_an_ask();
+    w.is_here = true;
+    go(C, GONE_BYE);
+    n = heard();
+    assert_non_null(n);
+    assert_int_equal(n->kind, NOTE_ACKED);
+    assert_int_equal(n->notification->ask, ASK);
+    assert_int_equal(n->notification->asker, THEIR_SHARD);
+    assert_int_equal(n->notification->peer, w.peer[A].number);
+    assert_int_equal(n->notification->wait_ms, 1000);
+    assert_string_equal(n->notification->message_id, "m1");
+    note_free(&w.hub, n);
+    assert_null(heard());
+}
+
+static void an_ask_that_comes_back_goes_on_in_the_name_of_who_asked(void **state)
+{
+    struct envelope e;
+
+    (void)state;
+    pass_on_an_ask();
+    join(D);
+    w.found = &w.peer[D];
+    go(C, GONE_DIED);
+    e = only_item(D);
+    assert_int_equal(e.kind, ENVELOPE_ACKED);
+    assert_true(bytes_equal(e.origin, BYTES("a")));
+    assert_int_equal(e.hash, w.peer[A].life);
+    assert_int_equal(e.name, ASK);
+    assert_int_equal(e.shard, THEIR_SHARD);
+}
+
+static void an_ask_that_cannot_go_on_is_refused_to_who_asked(void **state)
+{
+    struct envelope e;
+
+    (void)state;
+    pass_on_an_ask();
+    w.answer = DIRECTORY_FAILED;
+    go(C, GONE_BYE);
+    assert_null(heard());
+    e = only_item(A);
+    assert_int_equal(e.kind, ENVELOPE_OUTCOME);
+    assert_int_equal(e.name, ASK);
+    assert_int_equal(e.shard, THEIR_SHARD);
+    assert_int_equal(e.a, OUTCOME_UNREACHABLE);
+}
+
+static void an_ask_that_comes_back_when_its_asker_has_gone_is_given_up(void **state)
+{
+    (void)state;
+    pass_on_an_ask();
+    w.is_here = true;
+    go(A, GONE_DIED);
+    go(C, GONE_DIED);
+    assert_null(heard());
+    assert_int_equal(lost(), 1);
+}
+
+static void an_ask_of_ours_that_comes_back_stays_ours(void **state)
+{
+    struct envelope e = an_ask();
+    struct note *n;
+
+    (void)state;
+    e.shard = 1;
+    join(C);
+    forward_to(&w.c, &w.peer[C], &e);
+    w.is_here = true;
+    go(C, GONE_BYE);
+    n = heard();
+    assert_non_null(n);
+    assert_int_equal(n->notification->peer, 0);
+    assert_int_equal(n->notification->asker, 1);
+    note_free(&w.hub, n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(an_ask_that_comes_back_is_still_the_one_of_who_asked),
+        TEST(an_ask_that_comes_back_goes_on_in_the_name_of_who_asked),
+        TEST(an_ask_that_cannot_go_on_is_refused_to_who_asked),
+        TEST(an_ask_that_comes_back_when_its_asker_has_gone_is_given_up),
+        TEST(an_ask_of_ours_that_comes_back_stays_ours),
+    };
+
+    log_setup(LOG_ERROR, LOG_TEXT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
