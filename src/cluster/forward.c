@@ -404,8 +404,10 @@ static void again(struct cluster *c, const struct envelope *e)
         n->wait_ms = e->wait_ms;
         memcpy(n->message_id, e->id.at, e->id.len);
         forward(c, n, FORWARD_ACKED, 0);
+    } else if (e->kind == ENVELOPE_SEND) {
+        forward(c, n, FORWARD_SEND, 0);
     } else {
-        forward(c, n, e->kind == ENVELOPE_SEND ? FORWARD_SEND : FORWARD_FIND, e->a);
+        forward(c, n, FORWARD_FIND, e->kind == ENVELOPE_PICK ? e->b : e->a);
     }
     notification_unref(n);
 }

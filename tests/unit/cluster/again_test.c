@@ -225,6 +225,16 @@ static struct filter one_client(void)
     return (struct filter){.like = {{BYTES("w"), BYTES("xenia"), BYTES("phone"), BYTES("app")}}};
 }
 
+/* A choice that fell on a client of `c`: which one, and how often it may be chosen anew. */
+static struct envelope a_pick(uint32_t rank, uint32_t attempts)
+{
+    return (struct envelope){.kind = ENVELOPE_PICK,
+                             .filter = {.like = {{BYTES("w"), {0}, {0}, {0}}}, .find_any = true},
+                             .text = BYTES("one of you"),
+                             .a = rank,
+                             .b = attempts};
+}
+
 /* What a peer says arrives. */
 static void say(int from, const struct envelope *e)
 {
@@ -355,6 +365,46 @@ static void an_ask_of_ours_that_comes_back_stays_ours(void **state)
     note_free(&w.hub, n);
 }
 
+/* Our shards choose. */
+static void assert_looked_for(uint32_t attempts)
+{
+    struct note *n = heard();
+
+    assert_non_null(n);
+    assert_int_equal(n->kind, NOTE_FIND);
+    assert_int_equal(n->a, attempts);
+    note_free(&w.hub, n);
+    assert_null(heard());
+}
+
+static void a_choice_that_comes_back_is_made_anew_as_often_as_it_may(void **state)
+{
+    static const uint32_t ranks[] = {0, 1, 1000000};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct envelope e = a_pick(ranks[i], 2);
+
+        join(C);
+        forward_to(&w.c, &w.peer[C], &e);
+        go(C, GONE_BYE);
+        assert_looked_for(2);
+    }
+}
+
+static void a_search_that_comes_back_has_the_attempts_it_had(void **state)
+{
+    struct envelope e = a_pick(FIND_ATTEMPTS, 0);
+
+    (void)state;
+    e.kind = ENVELOPE_FIND;
+    e.hops = 1;
+    join(C);
+    forward_to(&w.c, &w.peer[C], &e);
+    go(C, GONE_DIED);
+    assert_looked_for(FIND_ATTEMPTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +414,8 @@ int main(void)
         TEST(an_ask_that_cannot_go_on_is_refused_to_who_asked),
         TEST(an_ask_that_comes_back_when_its_asker_has_gone_is_given_up),
         TEST(an_ask_of_ours_that_comes_back_stays_ours),
+        TEST(a_choice_that_comes_back_is_made_anew_as_often_as_it_may),
+        TEST(a_search_that_comes_back_has_the_attempts_it_had),
     };
 
     log_setup(LOG_ERROR, LOG_TEXT);
