@@ -11,6 +11,7 @@
 #include "cluster/beats.h"
 #include "cluster/courier.h"
 #include "cluster/elsewhere.h"
+#include "cluster/everybody.h"
 #include "cluster/find.h"
 #include "cluster/forward.h"
 #include "cluster/node.h"
@@ -551,6 +552,7 @@ enum err cluster_open(struct cluster **out, struct hub *h, const struct cluster_
     arena_init(&c->arena);
     arrivals_open(c);
     map_init(&c->tallies);
+    everybody_open(c);
     list_init(&c->orphans);
     list_init(&c->published);
     list_init(&c->tallies_idle);
@@ -617,6 +619,7 @@ void cluster_close(struct cluster *c)
     wheel_stop(&c->tick);
     courier_forget_all(c);
     forward_forget_all(c);
+    everybody_close(c);
     find_forget_all(c);
     arrivals_close(c);
     drop_notes(c);

@@ -5,6 +5,7 @@
 #include "base/meter.h"
 #include "cluster/arrivals.h"
 #include "cluster/courier.h"
+#include "cluster/everybody.h"
 #include "cluster/find.h"
 #include "cluster/node.h"
 #include "cluster/take.h"
@@ -162,8 +163,7 @@ static void ask_everybody(struct cluster *c, const struct waiting *w)
 {
     struct envelope e = envelope_of(c, w);
 
-    e.hops = HOPS_IF_HERE;
-    forward_to_all(c, &e);
+    everybody_ask(c, w->notification, w->kind, &e);
 }
 
 static void deliver_here(struct cluster *c, const struct waiting *w)
@@ -383,6 +383,7 @@ void forward_forget_all(struct cluster *c)
 
 struct taking {
     struct cluster *cluster;
+    uint32_t peer; /* 0: of a former life of ours, which waits for no answers */
     enum gone how;
 };
 
@@ -396,7 +397,7 @@ static void again(struct cluster *c, const struct envelope *e)
         return;
     }
     n = take_notification(c, e);
-    n->hops = e->hops < HOPS_MAX ? e->hops : 0; /* what was for everybody is asked for anew */
+    n->hops = e->hops < HOPS_MAX ? e->hops : 0;
     if (e->kind == ENVELOPE_ACKED) {
         n->ask = e->name;
         n->asker = e->shard;
@@ -420,7 +421,7 @@ static void take_back(void *context, struct bytes item, bool may_be_read)
     struct cluster *c = t->cluster;
     static const struct envelope_limits limits = {UINT16_MAX, EXCLUDES_MAX};
     struct envelope e;
-    bool is_message;
+    bool is_message, is_lost = may_be_read && t->how != GONE_BYE;
 
     arena_reset(&c->arena);
     if (envelope_read(item, &limits, &c->arena, &e)) /* our own: cannot be */
@@ -429,7 +430,9 @@ static void take_back(void *context, struct bytes item, bool may_be_read)
                  e.kind == ENVELOPE_ACKED;
     if (!is_message)
         return;
-    if (may_be_read && t->how != GONE_BYE)
+    if (e.hops == HOPS_IF_HERE)
+        everybody_take_back(c, t->peer, &e, is_lost);
+    else if (is_lost)
         meter_add(METER_DROPPED_NODE_GONE, 1);
     else if (e.kind == ENVELOPE_FIND || e.kind == ENVELOPE_PICK || filter_is_direct(&e.filter))
         again(c, &e);
@@ -437,13 +440,14 @@ static void take_back(void *context, struct bytes item, bool may_be_read)
 
 void forward_take_back(struct cluster *c, struct peer *p, enum gone how)
 {
-    struct taking t = {c, how};
+    struct taking t = {c, p->number, how};
 
     courier_doubt(c, p);
     if (how == GONE_TO_US)
         keep_orphan(c, p);
     else
         stream_forget(&p->stream, take_back, &t);
+    everybody_on_gone(c, p);
 }
 
 /* ---- what our own former life leaves behind ---- */
@@ -471,7 +475,7 @@ void forward_adopt(struct cluster *c, struct peer *p)
 
 void forward_settle(struct cluster *c)
 {
-    struct taking t = {c, GONE_DIED};
+    struct taking t = {c, 0, GONE_DIED};
     struct list *link;
 
     if (!c->members.listed)

@@ -94,6 +94,9 @@ struct cluster {
     struct timer tick;
     struct beat beat;
     struct queue queue;
+    struct map rounds; /* number -> struct round */
+    struct list rounds_oldest;
+    uint32_t last_round;
     struct list orphans; /* struct orphan, of former lives of ours */
     uint64_t former_life;
     struct list published; /* batches that Redis has not answered */

@@ -5,6 +5,7 @@
 #include "cluster/arrivals.h"
 #include "cluster/courier.h"
 #include "cluster/elsewhere.h"
+#include "cluster/everybody.h"
 #include "cluster/find.h"
 #include "cluster/forward.h"
 #include "cluster/node.h"
@@ -116,6 +117,13 @@ static void take_acked(struct cluster *c, const struct peer *p, const struct env
     notification_unref(n);
 }
 
+/* Every node was asked for this client: who asked counts them. */
+static void answer_if_asked(struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    if ((e->kind == ENVELOPE_SEND || e->kind == ENVELOPE_ACKED) && e->hops == HOPS_IF_HERE && e->a)
+        everybody_answer(c, p, e, is_here(c, hash_of(c, e)));
+}
+
 static void take_outcome(struct cluster *c, const struct envelope *e)
 {
     struct note *n;
@@ -143,6 +151,56 @@ static void take_resume(const struct cluster *c, struct peer *p, const struct en
     p->skip = read < e->b ? read : e->b;
 }
 
+static void act_on(struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    switch (e->kind) {
+    case ENVELOPE_SEND:
+        take_send(c, p, e);
+        break;
+    case ENVELOPE_FIND:
+        take_find(c, e);
+        break;
+    case ENVELOPE_COUNT:
+        find_take_count(c, p, e);
+        break;
+    case ENVELOPE_COUNTED:
+        find_take_counted(c, p, e);
+        break;
+    case ENVELOPE_PICK:
+        find_take_pick(c, e);
+        break;
+    case ENVELOPE_ACKED:
+        take_acked(c, p, e);
+        break;
+    case ENVELOPE_OUTCOME:
+        take_outcome(c, e);
+        break;
+    case ENVELOPE_MOVED:
+        directory_forget(c->directory, e->hash);
+        p->stream.owes_since_ms = 0; /* somebody waits for the confirmation */
+        arrivals_take_moved(c, p, e);
+        break;
+    case ENVELOPE_WHOSE:
+        elsewhere_take_whose(c, p, e);
+        break;
+    case ENVELOPE_LEFT:
+        elsewhere_take_left(c, p, e);
+        break;
+    case ENVELOPE_RESUME:
+        take_resume(c, p, e);
+        break;
+    case ENVELOPE_HAD:
+        everybody_take_had(c, p, e);
+        break;
+    case ENVELOPE_BYE:
+        courier_confirm(c, p);
+        membership_bye(&c->members, p);
+        break;
+    case ENVELOPE_KINDS:
+        break;
+    }
+}
+
 void take(struct cluster *c, struct peer *p, struct bytes item)
 {
     /* Whoever sent it has checked it against limits of its own, which may be wider than ours. */
@@ -152,49 +210,8 @@ void take(struct cluster *c, struct peer *p, struct bytes item)
     arena_reset(&c->arena);
     if (envelope_read(item, &limits, &c->arena, &e))
         return;
-    switch (e.kind) {
-    case ENVELOPE_SEND:
-        take_send(c, p, &e);
-        break;
-    case ENVELOPE_FIND:
-        take_find(c, &e);
-        break;
-    case ENVELOPE_COUNT:
-        find_take_count(c, p, &e);
-        break;
-    case ENVELOPE_COUNTED:
-        find_take_counted(c, p, &e);
-        break;
-    case ENVELOPE_PICK:
-        find_take_pick(c, &e);
-        break;
-    case ENVELOPE_ACKED:
-        take_acked(c, p, &e);
-        break;
-    case ENVELOPE_OUTCOME:
-        take_outcome(c, &e);
-        break;
-    case ENVELOPE_MOVED:
-        directory_forget(c->directory, e.hash);
-        p->stream.owes_since_ms = 0; /* somebody waits for the confirmation */
-        arrivals_take_moved(c, p, &e);
-        break;
-    case ENVELOPE_WHOSE:
-        elsewhere_take_whose(c, p, &e);
-        break;
-    case ENVELOPE_LEFT:
-        elsewhere_take_left(c, p, &e);
-        break;
-    case ENVELOPE_RESUME:
-        take_resume(c, p, &e);
-        break;
-    case ENVELOPE_BYE:
-        courier_confirm(c, p);
-        membership_bye(&c->members, p);
-        break;
-    case ENVELOPE_KINDS:
-        break;
-    }
+    answer_if_asked(c, p, &e);
+    act_on(c, p, &e);
 }
 
 /* ---- what ended shards left ---- */

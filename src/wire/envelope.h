@@ -35,14 +35,14 @@ enum {
 
 enum envelope_kind {
     ENVELOPE_SEND,    /* filter, text, order_key, hops: to all that match, or to the one client;
-                         stamp_ms of what is for all */
+                         stamp_ms of what is for all; a of what every node was asked for: HAD */
     ENVELOPE_FIND,    /* filter, text, order_key, a = attempts: choose one receiver; to the filter's
                          home node */
     ENVELOPE_COUNT,   /* filter, name, shard: how many match? */
     ENVELOPE_COUNTED, /* name, shard, a = ready, b = all */
     ENVELOPE_PICK,    /* filter, text, order_key, a = rank, b = attempts left, ready_only */
     ENVELOPE_ACKED,   /* filter (direct: whole), text with its id in front, order_key, id (not
-                         empty), name, shard, wait_ms, hops */
+                         empty), name, shard, wait_ms, hops, a as SEND */
     ENVELOPE_OUTCOME, /* name, shard, a = outcome */
     ENVELOPE_MOVED,   /* hash: this client is with me now; a = 1: you have asked */
     ENVELOPE_BYE,     /* I read everything up to here and end */
@@ -51,6 +51,8 @@ enum envelope_kind {
     ENVELOPE_WHOSE, /* hash, a = enum envelope_whose: is this client with you? MOVED, or LEFT, also
                        when you lose it later */
     ENVELOPE_LEFT,  /* hash, a = enum envelope_left: it is not with me (any more) */
+    ENVELOPE_HAD,   /* a of your SEND or ACKED, which every node was asked for; b = 1: its client is
+                       with me */
     ENVELOPE_KINDS,
 };
 

@@ -11,11 +11,13 @@
 #include "cluster/arrivals.h"
 #include "cluster/courier.h"
 #include "cluster/elsewhere.h"
+#include "cluster/everybody.h"
 #include "cluster/find.h"
 #include "cluster/node.h"
 #include "cluster/take.h"
 #include "flow/frame.h"
 #include "hub/notification.h"
+#include "net/ws_conn.h"
 
 /* What comes back from a peer that has gone: this node's queue, what it takes and its findAny are
    the real ones; the directory says what the test wants. The peers are `a`, that asks, and `c` and
@@ -32,7 +34,7 @@ static struct world {
     enum directory_answer answer;
     struct peer *found; /* null: nobody */
     bool is_here;
-    int64_t lost; /* as counted before */
+    int64_t lost, nobody; /* as counted before */
 } w;
 
 /* ---- what the cluster thread's other files would do ---- */
@@ -155,7 +157,9 @@ static int setup(void **state)
     struct cluster *c = &w.c;
 
     (void)state;
-    w = (struct world){.answer = DIRECTORY_NOBODY, .lost = meter_sum(METER_DROPPED_NODE_GONE)};
+    w = (struct world){.answer = DIRECTORY_NOBODY,
+                       .lost = meter_sum(METER_DROPPED_NODE_GONE),
+                       .nobody = meter_sum(METER_DROPPED_NO_MATCH)};
     w.hub = (struct hub){.shards = w.shards, .count = SHARDS, .key = {1, 2}};
     for (int i = 0; i < SHARDS; i++) {
         w.shards[i] = &w.shard[i];
@@ -169,6 +173,7 @@ static int setup(void **state)
     c->members.set.id = "b";
     c->members.listed = true;
     arena_init(&c->arena);
+    everybody_open(c);
     list_init(&c->orphans);
     list_init(&c->tallies_idle);
     list_init(&c->tallies_asking);
@@ -204,6 +209,7 @@ static int teardown(void **state)
     while ((n = heard()))
         note_free(&w.hub, n);
     forward_forget_all(&w.c);
+    everybody_close(&w.c);
     find_forget_all(&w.c);
     for (int i = 0; i < PEERS; i++)
         stream_fini(&w.peer[i].stream);
@@ -216,6 +222,11 @@ static int teardown(void **state)
 static int lost(void)
 {
     return (int)(meter_sum(METER_DROPPED_NODE_GONE) - w.lost);
+}
+
+static int matched_nobody(void)
+{
+    return (int)(meter_sum(METER_DROPPED_NO_MATCH) - w.nobody);
 }
 
 /* ---- messages ---- */
@@ -405,6 +416,246 @@ static void a_search_that_comes_back_has_the_attempts_it_had(void **state)
     assert_looked_for(FIND_ATTEMPTS);
 }
 
+/* ---- every node was asked ---- */
+
+static void send_unsure(enum forward_kind kind)
+{
+    const struct filter f = one_client();
+    struct frame *frame = ws_frame(FRAME_PLAIN, WS_TEXT, BYTES("hi"), (struct bytes){0});
+    struct notification *n = notification_new(&f, frame);
+
+    frame_unref(frame);
+    n->ask = kind == FORWARD_ACKED ? ASK : 0;
+    n->wait_ms = kind == FORWARD_ACKED ? 1000 : 0;
+    snprintf(n->message_id, sizeof(n->message_id), "m1");
+    w.answer = DIRECTORY_UNSURE;
+    forward(&w.c, n, kind, 0);
+    notification_unref(n);
+}
+
+/* `c` is, and `d`; what they are sent is returned. */
+static struct envelope ask_everybody(enum forward_kind kind)
+{
+    send_unsure(kind);
+    return only_item(C);
+}
+
+static void answer(int from, const struct envelope *asked, bool has)
+{
+    say(from, &(struct envelope){.kind = ENVELOPE_HAD, .a = asked->a, .b = has});
+}
+
+/* It is sent all, and Redis says that somebody heard it. Returns the number of the next item. */
+static uint64_t send_all(int i)
+{
+    struct stream *s = &w.peer[i].stream;
+    struct buf sent = {0};
+    uint64_t first;
+    uint32_t count = stream_take(s, SIZE_MAX, &sent, &first, NOW_MS);
+
+    buf_fini(&sent);
+    stream_published(s);
+    stream_answered(s, first + count, true);
+    return first + count;
+}
+
+/* It has read all that it was sent; that is all it says. */
+static void confirm(int i)
+{
+    assert_int_equal(stream_confirm(&w.peer[i].stream, send_all(i), NOW_MS), ERR_OK);
+}
+
+static void assert_nothing_more(int lost_so_far, int nobody_so_far)
+{
+    assert_null(heard());
+    assert_int_equal(lost(), lost_so_far);
+    assert_int_equal(matched_nobody(), nobody_so_far);
+}
+
+/* One that has it is enough; what was for those who have gone goes nowhere. */
+static void what_somebody_had_is_not_said_again(void **state)
+{
+    (void)state;
+    for (int how = GONE_BYE; how <= GONE_ANEW; how++) {
+        struct envelope asked;
+
+        teardown(state);
+        setup(state);
+        join(C);
+        join(D);
+        asked = ask_everybody(FORWARD_SEND);
+        answer(D, &asked, true);
+        confirm(D);
+        w.is_here = true; /* it has come here since */
+        if (how == GONE_DIED)
+            send_all(C);
+        go(C, (enum gone)how);
+        assert_nothing_more(0, 0);
+        go(D, GONE_BYE);
+        assert_nothing_more(0, 0);
+    }
+}
+
+/* It says so only after the other has gone. */
+static void what_somebody_has_later_is_not_said_again(void **state)
+{
+    struct envelope asked;
+
+    (void)state;
+    join(C);
+    join(D);
+    asked = ask_everybody(FORWARD_SEND);
+    w.is_here = true;
+    go(C, GONE_BYE);
+    assert_nothing_more(0, 0);
+    answer(D, &asked, true);
+    confirm(D);
+    assert_nothing_more(0, 0);
+    go(D, GONE_DIED);
+    assert_nothing_more(0, 0);
+}
+
+/* It was at the one that has gone, and has come here. */
+static void what_nobody_had_goes_to_where_the_client_is_by_then(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct envelope asked;
+        struct note *n;
+
+        teardown(state);
+        setup(state);
+        join(C);
+        join(D);
+        asked = ask_everybody(FORWARD_SEND);
+        w.is_here = true;
+        if (first)
+            answer(D, &asked, false);
+        go(C, GONE_BYE);
+        if (!first) {
+            assert_null(heard());
+            answer(D, &asked, false);
+        }
+        n = heard();
+        assert_non_null(n);
+        assert_int_equal(n->kind, NOTE_DELIVER);
+        note_free(&w.hub, n);
+        assert_nothing_more(0, 0);
+    }
+}
+
+static void what_nobody_had_is_asked_for_anew_while_nobody_is_sure(void **state)
+{
+    struct envelope asked, anew;
+
+    (void)state;
+    join(C);
+    join(D);
+    asked = ask_everybody(FORWARD_ACKED);
+    confirm(D);
+    answer(D, &asked, false);
+    go(C, GONE_DIED);
+    anew = only_item(D);
+    assert_int_equal(anew.kind, ENVELOPE_ACKED);
+    assert_int_equal(anew.name, ASK);
+    assert_int_equal(anew.hops, HOPS_IF_HERE);
+    assert_int_not_equal(anew.a, asked.a);
+    answer(D, &asked, true); /* of the former */
+    answer(D, &anew, false);
+    assert_nothing_more(0, 1);
+}
+
+static void what_nobody_had_is_counted_once(void **state)
+{
+    struct envelope asked;
+
+    (void)state;
+    join(C);
+    join(D);
+    asked = ask_everybody(FORWARD_SEND);
+    answer(C, &asked, false);
+    answer(C, &asked, false);
+    assert_nothing_more(0, 0);
+    answer(D, &asked, false);
+    assert_nothing_more(0, 1);
+    go(C, GONE_BYE); /* that it has answered is known, if not that it has read */
+    assert_nothing_more(0, 1);
+    go(D, GONE_DIED);
+    assert_nothing_more(0, 1);
+}
+
+static void with_nobody_to_ask_it_is_counted(void **state)
+{
+    (void)state;
+    send_unsure(FORWARD_SEND);
+    assert_nothing_more(0, 1);
+}
+
+/* They may have delivered it, all of them, or none. */
+static void what_the_dead_may_have_had_is_lost_once(void **state)
+{
+    (void)state;
+    join(C);
+    join(D);
+    ask_everybody(FORWARD_SEND);
+    send_all(C);
+    confirm(D); /* and no answer */
+    w.is_here = true;
+    go(C, GONE_DIED);
+    assert_nothing_more(0, 0);
+    go(D, GONE_DIED);
+    assert_nothing_more(1, 0);
+}
+
+/* Whom it is passed on to goes on in another life of ours, and answers nobody. */
+static void what_was_asked_in_a_former_life_is_given_up_once(void **state)
+{
+    struct envelope asked;
+
+    (void)state;
+    join(C);
+    asked = ask_everybody(FORWARD_SEND);
+    go(C, GONE_TO_US);
+    assert_nothing_more(1, 0);
+    answer(C, &asked, false);
+    w.c.loop.now_ms += 10000;
+    w.c.set = &w.c.own;
+    w.is_here = true;
+    forward_settle(&w.c);
+    assert_nothing_more(1, 0);
+}
+
+/* Asked by another node we say whether we have the client, whatever becomes of it. */
+static void who_is_asked_answers(void **state)
+{
+    struct envelope e = an_ask(), had;
+
+    (void)state;
+    join(A);
+    e.hops = HOPS_IF_HERE;
+    e.a = 12;
+    w.is_here = true;
+    say(A, &e);
+    had = only_item(A);
+    assert_int_equal(had.kind, ENVELOPE_HAD);
+    assert_int_equal(had.a, 12);
+    assert_int_equal(had.b, 1);
+    note_free(&w.hub, heard());
+    confirm(A);
+    w.is_here = false;
+    e.kind = ENVELOPE_SEND;
+    say(A, &e);
+    had = only_item(A);
+    assert_int_equal(had.kind, ENVELOPE_HAD);
+    assert_int_equal(had.b, 0);
+    confirm(A);
+    e.kind = ENVELOPE_ACKED;
+    e.origin = BYTES("gone");
+    say(A, &e);
+    assert_int_equal(only_item(A).b, 0);
+    assert_nothing_more(0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +667,15 @@ int main(void)
         TEST(an_ask_of_ours_that_comes_back_stays_ours),
         TEST(a_choice_that_comes_back_is_made_anew_as_often_as_it_may),
         TEST(a_search_that_comes_back_has_the_attempts_it_had),
+        TEST(what_somebody_had_is_not_said_again),
+        TEST(what_somebody_has_later_is_not_said_again),
+        TEST(what_nobody_had_goes_to_where_the_client_is_by_then),
+        TEST(what_nobody_had_is_asked_for_anew_while_nobody_is_sure),
+        TEST(what_nobody_had_is_counted_once),
+        TEST(with_nobody_to_ask_it_is_counted),
+        TEST(what_the_dead_may_have_had_is_lost_once),
+        TEST(what_was_asked_in_a_former_life_is_given_up_once),
+        TEST(who_is_asked_answers),
     };
 
     log_setup(LOG_ERROR, LOG_TEXT);
