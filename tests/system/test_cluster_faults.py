@@ -673,9 +673,9 @@ def test_a_node_that_cannot_hear_is_let_go(tmp_path):
     """Its commands are carried out, and it may not subscribe any more. Others could send to several nodes no longer if what it
     is to hear piled up; and its clients, those of now and those to come, are better off elsewhere."""
     with Redis(tmp_path, "--user", "first", "on", ">word", "~*", "&*", "+@all") as redis, \
-            Cluster(3, redis, "pushca.cluster.deaf-grace-ms=1000", "pushca.cluster.window-bytes=64KB", each=lambda number: [] if number else [
+            Cluster(3, redis, "pushca.cluster.deaf-grace-ms=1000", "pushca.cluster.window-bytes=256KB", each=lambda number: [] if number else [
                 "pushca.storage.redis.username=first", "pushca.storage.redis.password=word"]) as cluster, \
-            Raw(cluster[0], identity("0")) as there, Raw(cluster[1], identity("1")) as here:
+            Raw(cluster[0], identity("0")) as there:
         token = cluster[0].open().rpartition("/")[2]
         where = {"client": identity("new"), "pusherInstanceId": "node-0"}
         address = f":{cluster.ports[0][1]}/"
@@ -685,12 +685,14 @@ def test_a_node_that_cannot_hear_is_let_go(tmp_path):
         for _ in range(2):
             wait_for(lambda: cluster[0].cluster()[0] == "deaf", 15)
             assert cluster[0].try_handshake("/" + token).status == 503
-            wait_for(lambda: cluster.sees(cluster[1], "up", 2), 10)
+            for node in (cluster[1], cluster[2]):
+                wait_for(lambda: cluster.sees(node, "up", 2), 10)
             assert address not in cluster[1].post("/open-connection", where).body.decode()
-            for number in range(100):
-                answer = cluster[2].post(PLAIN, {"filter": {"applicationId": "MY_APPLICATION"}, "message": f"{number} {'.' * 1000}"})
-                assert answer.status == 200, cluster[2].log()
-                assert here.text().partition(" ")[0] == str(number)
+            with Raw(cluster[1], identity("1")) as here:
+                for number in range(300):
+                    answer = cluster[2].post(PLAIN, {"filter": {"applicationId": "MY_APPLICATION"}, "message": f"{number} {'.' * 1000}"})
+                    assert answer.status == 200, cluster[2].log()
+                    assert here.text().partition(" ")[0] == str(number)
             cluster.kill(0)  # and one that never could is no better
             cluster.start(0)
         redis.ask("ACL", "SETUSER", "first", "allchannels")
