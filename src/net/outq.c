@@ -5,7 +5,7 @@
 #include "base/meter.h"
 #include "flow/frame.h"
 
-enum { INLINE_SLOTS = 2 };
+enum { INLINE_SLOTS = 2, LARGE_BEHIND = 2 };
 
 void outq_init(struct outq *q)
 {
@@ -61,15 +61,25 @@ static void grow(struct outq *q)
     q->head = 0;
 }
 
-/* Bytes that wait behind the frame being written. */
-static size_t waiting(const struct outq *q)
+/* Bytes not yet sent of the frame that the limit does not count. */
+static size_t spared(const struct outq *q)
 {
-    return q->len ? q->bytes - (at(q, 0)->len - q->head_sent) : 0;
+    return at(q, q->spared)->len - (q->spared ? 0 : q->head_sent);
+}
+
+static bool takes(struct outq *q, size_t len, size_t limit)
+{
+    if (!q->len || q->bytes - spared(q) + len <= limit)
+        return true;
+    if (len <= limit || len < spared(q) || q->bytes > LARGE_BEHIND * limit)
+        return false;
+    q->spared = q->len; /* the one about to be added */
+    return true;
 }
 
 enum err outq_push(struct outq *q, struct frame *f, size_t limit)
 {
-    if (q->len > 1 && waiting(q) + f->len > limit)
+    if (!takes(q, f->len, limit))
         return ERR_FULL;
     if (q->len == q->cap)
         grow(q);
@@ -100,6 +110,8 @@ void outq_cut(struct outq *q, size_t promised)
         count_dropped(f, METER_DROPPED_QUEUE_FULL);
         frame_unref(f);
     }
+    if (q->spared >= q->len)
+        q->spared = 0;
     shrink_if_empty(q);
 }
 
@@ -141,6 +153,7 @@ void outq_sent(struct outq *q, size_t n)
         n -= f->len;
         q->head = (q->head + 1) & (q->cap - 1);
         q->len--;
+        q->spared -= q->spared > 0;
         count_delivered(f);
         frame_unref(f);
     }

@@ -2,9 +2,9 @@
  * outq - frames waiting to leave through one socket, oldest first.
  *
  * Owner:   the conn that embeds it.       Thread:  the conn's home shard.
- * Bound:   bytes waiting behind the frame being written; over it push answers ERR_FULL and changes
- *          nothing. One frame may always wait, however large, so that two messages of any legal
- * size can follow each other.
+ * Bound:   bytes waiting besides one frame, which is the one being written, or a larger one behind
+ *          it; over it push answers ERR_FULL and changes nothing. A frame larger than the limit
+ *          itself may wait while all before it have at most twice the limit left to send.
  */
 #pragma once
 #include <stddef.h>
@@ -19,7 +19,7 @@ struct outq {
     struct frame *first[2];
     struct frame **slots; /* ring of cap entries; null: first[] is the ring */
     uint32_t head, len, cap;
-    uint32_t unused;
+    uint32_t spared;  /* this many stand before the one the limit does not count; 0: the head */
     size_t head_sent; /* bytes of the oldest frame the kernel already has */
     size_t bytes;     /* not yet sent, all frames */
 };

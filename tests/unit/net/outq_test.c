@@ -44,15 +44,58 @@ static void limit_counts_what_waits_behind_the_first(void **state)
     outq_fini(&q);
 }
 
-static void one_large_frame_may_always_wait(void **state)
+/* Whatever is large: at most one message and twice the limit. */
+static void a_frame_over_the_limit_waits_behind_little(void **state)
 {
     struct outq q;
 
     (void)state;
     outq_init(&q);
     assert_int_equal(push(&q, FRAME_PLAIN, 5000, 'a', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 5000, 'b', 100), ERR_FULL);
+    outq_sent(&q, 4799);
+    assert_int_equal(push(&q, FRAME_PLAIN, 5000, 'b', 100), ERR_FULL);
+    outq_sent(&q, 1);
     assert_int_equal(push(&q, FRAME_PLAIN, 5000, 'b', 100), ERR_OK);
     assert_int_equal(push(&q, FRAME_PLAIN, 1, 'c', 100), ERR_FULL);
+    outq_sent(&q, 100);
+    assert_int_equal(push(&q, FRAME_PLAIN, 1, 'c', 100), ERR_FULL);
+    outq_sent(&q, 1);
+    assert_int_equal(push(&q, FRAME_PLAIN, 1, 'c', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 1, 'd', 100), ERR_FULL);
+    outq_sent(&q, 100); /* the large one is being written from now on */
+    assert_int_equal(push(&q, FRAME_PLAIN, 99, 'd', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 1, 'e', 100), ERR_FULL);
+    outq_fini(&q);
+}
+
+static void two_frames_little_over_the_limit_may_follow_each_other(void **state)
+{
+    struct outq q;
+
+    (void)state;
+    outq_init(&q);
+    assert_int_equal(push(&q, FRAME_PLAIN, 126, 'a', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 126, 'b', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 126, 'c', 100), ERR_FULL);
+    outq_fini(&q);
+}
+
+/* A ping, an answer: what comes large behind them is not theirs to refuse. */
+static void a_large_frame_behind_small_ones_is_not_counted(void **state)
+{
+    struct outq q;
+
+    (void)state;
+    outq_init(&q);
+    assert_int_equal(push(&q, FRAME_ANSWER, 2, 'a', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_ANSWER, 40, 'b', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 5000, 'c', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 58, 'd', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 1, 'e', 100), ERR_FULL);
+    assert_int_equal(push(&q, FRAME_PLAIN, 4999, 'e', 100), ERR_FULL);
+    outq_cut(&q, 0);
+    assert_int_equal(push(&q, FRAME_PLAIN, 1000, 'a', 100), ERR_OK);
     outq_fini(&q);
 }
 
@@ -132,7 +175,7 @@ struct model {
         size_t len;
         char first;
     } frames[MODEL_FRAMES];
-    size_t count, head_sent;
+    size_t count, head_sent, spared;
 };
 
 static char model_letter(const struct model *m, size_t frame, size_t i)
@@ -149,11 +192,17 @@ static size_t model_bytes(const struct model *m)
     return sum - m->head_sent;
 }
 
-static bool model_takes(const struct model *m, size_t len, size_t limit)
+/* All but one may wait: the head, or a larger one over the limit that found little before it. */
+static bool model_takes(struct model *m, size_t len, size_t limit)
 {
-    if (m->count < 2)
+    size_t most = m->count ? m->frames[m->spared].len - (m->spared ? 0 : m->head_sent) : 0;
+
+    if (!m->count || model_bytes(m) - most + len <= limit)
         return true;
-    return model_bytes(m) - (m->frames[0].len - m->head_sent) + len <= limit;
+    if (len <= limit || len < most || model_bytes(m) > 2 * limit)
+        return false;
+    m->spared = m->count;
+    return true;
 }
 
 static void model_drop_first(struct model *m)
@@ -161,6 +210,7 @@ static void model_drop_first(struct model *m)
     m->count--;
     memmove(m->frames, m->frames + 1, m->count * sizeof(m->frames[0]));
     m->head_sent = 0;
+    m->spared -= m->spared > 0;
 }
 
 static void model_sent(struct model *m, size_t n)
@@ -200,7 +250,7 @@ static void check_peek(const struct outq *q, const struct model *m, struct dice 
 
 static void random_push(struct outq *q, struct model *m, struct dice *d, size_t limit)
 {
-    size_t len = 1 + dice_roll(d, 60);
+    size_t len = 1 + dice_roll(d, dice_roll(d, 50) ? 60 : 6000);
     char first = (char)('a' + (char)dice_roll(d, 26));
     bool fits = model_takes(m, len, limit);
 
@@ -222,7 +272,7 @@ static void random_operations_equal_the_model(void **state)
     int i;
 
     (void)state;
-    m.count = m.head_sent = 0;
+    m.count = m.head_sent = m.spared = 0;
     outq_init(&q);
     for (i = 0; i < 200000; i++) {
         uint64_t roll = dice_roll(&d, 1000);
@@ -237,6 +287,7 @@ static void random_operations_equal_the_model(void **state)
         } else {
             outq_cut(&q, 0);
             m.count = m.head_sent ? 1 : 0;
+            m.spared = 0;
         }
         check_peek(&q, &m, &d);
         assert_int_equal(q.len, m.count);
@@ -250,7 +301,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limit_counts_what_waits_behind_the_first),
-        cmocka_unit_test(one_large_frame_may_always_wait),
+        cmocka_unit_test(a_frame_over_the_limit_waits_behind_little),
+        cmocka_unit_test(two_frames_little_over_the_limit_may_follow_each_other),
+        cmocka_unit_test(a_large_frame_behind_small_ones_is_not_counted),
         cmocka_unit_test(pushing_shares_and_sending_gives_back),
         cmocka_unit_test(cut_keeps_only_what_was_begun),
         cmocka_unit_test(frames_are_counted_by_what_became_of_them),
