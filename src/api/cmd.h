@@ -23,9 +23,9 @@ struct cmd {
     struct shard *shard;
     struct api *api;
     struct session *from;
-    struct bytes text; /* the whole command */
-    struct command said;
-    uint64_t repeat; /* key in repeats; 0 in v1 */
+    struct bytes text;   /* the whole command; once carried out, none of a large one */
+    struct command said; /* its name then neither */
+    uint64_t repeat;     /* key in repeats; 0 in v1 */
 };
 
 /* "<id>@@RESPONSE", with "@@<json>" unless json is empty. The caller's count. */

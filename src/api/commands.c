@@ -154,6 +154,17 @@ static void carry_out(struct cmd *c)
     }
 }
 
+/* What the parser has copied is not held twice: a message of a large command would be there three
+   times when its frame is made. */
+static void forget_text(struct cmd *c)
+{
+    if (c->text.len <= API_KEPT_BYTES)
+        return;
+    c->said.id = arena_copy(&c->api->arena, c->said.id);
+    c->text = (struct bytes){0};
+    ws_forget_message(&c->from->ws);
+}
+
 /* Commands that are remembered: a v2 one that was said before is answered from memory. */
 static void once(struct cmd *c)
 {
@@ -163,6 +174,7 @@ static void once(struct cmd *c)
         c->repeat = repeat_key(c->shard, c->from->client->hash, c->text);
         r = repeats_find(c->shard, c->repeat);
     }
+    forget_text(c);
     if (r)
         answer_again(c, r);
     else

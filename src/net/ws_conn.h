@@ -96,5 +96,11 @@ MUST_USE bool ws_tolerate(struct ws_conn *w, enum ws_nuisance kind);
    is given back, but for a message that was begun. */
 void ws_shed(struct ws_conn *w);
 
+/* Inside on_message: its payload is not looked at any more, so what it takes is given back now. */
+static inline void ws_forget_message(struct ws_conn *w)
+{
+    ws_reader_forget_taken(&w->reader);
+}
+
 /* The ws_conn behind a conn, or null when it speaks something else. */
 struct ws_conn *ws_of(struct conn *c);

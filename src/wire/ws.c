@@ -318,8 +318,7 @@ static enum ws_result on_data(struct ws_reader *r, struct bytes part, struct ws_
     return WS_MESSAGE;
 }
 
-/* A message handed out by the last call was taken by now. */
-static void forget_taken(struct ws_reader *r)
+void ws_reader_forget_taken(struct ws_reader *r)
 {
     if (r->message_opcode == 0 && !r->in_payload)
         buf_fini(&r->message);
@@ -328,7 +327,7 @@ static void forget_taken(struct ws_reader *r)
 enum ws_result ws_read(struct ws_reader *r, const struct ws_limits *limits, char **at, size_t *len,
                        struct ws_message *out, uint16_t *close_code)
 {
-    forget_taken(r);
+    ws_reader_forget_taken(r);
     while (*len > 0) {
         enum ws_result result;
         struct bytes part;

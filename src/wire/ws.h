@@ -110,6 +110,9 @@ static inline size_t ws_reader_held(const struct ws_reader *r)
 enum ws_result ws_read(struct ws_reader *r, const struct ws_limits *limits, char **at, size_t *len,
                        struct ws_message *out, uint16_t *close_code);
 
+/* The message handed out by the last call was taken; the next call would do the same. */
+void ws_reader_forget_taken(struct ws_reader *r);
+
 /* False while a fragmented or partly arrived message, or memory for one, is held. */
 bool ws_reader_is_idle(const struct ws_reader *r);
 

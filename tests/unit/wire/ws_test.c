@@ -495,6 +495,8 @@ static void holds_nothing_when_idle(void **state)
     assert_int_equal(feed(&r, BYTES("q"), &m), WS_MESSAGE);
     assert_true(mem_held() > before);
     assert_text(m.payload, BYTES("ps"), "ping");
+    ws_reader_forget_taken(&r);
+    assert_true(mem_held() == before);
     assert_int_equal(ws_read(&r, &usual, &(char *){NULL}, &(size_t){0}, &m, &(uint16_t){0}),
                      WS_MORE);
     assert_true(mem_held() == before);
