@@ -156,6 +156,7 @@ int main(int argc, char *argv[])
     struct problem why;
     int status;
 
+    mem_return_large();
     tls_count_memory();
     fill_standard_descriptors();
     mem_reserve_open(RESERVE_BYTES);

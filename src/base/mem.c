@@ -15,12 +15,22 @@ enum {
     TRIES = 10, /* after the reserve is gone, a millisecond apart */
     TRY_APART_NS = 1000 * 1000,
     MEND_APART_MS = 1000,
+    LARGE_BYTES = 1024 * 1024,
 };
 
 static void *counted(void *p)
 {
     meter_add(METER_MEM_HELD, (int64_t)malloc_usable_size(p));
     return p;
+}
+
+/* malloc learns by itself to keep blocks as large as the largest freed, and mixes them with small
+   ones: a message of 2 MB was there seven times. A page fault for each of its pages is the price.
+ */
+void mem_return_large(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES);
 }
 
 /* ---- the reserve ---- */

@@ -40,6 +40,9 @@ int64_t mem_held(void);
 /* The budget of the process, for mem_try. 0: none. */
 void mem_limit(int64_t bytes);
 
+/* Blocks of 1 MiB and more go back to the system when they are freed. By main, before all else. */
+void mem_return_large(void);
+
 /* Whatever this thread took and gave back since `before`, when its balance was that, belongs to
    one part of the server. */
 static inline int64_t mem_balance(void)
