@@ -20,6 +20,8 @@ static void describe(struct buf *out, const struct http1_request *r)
     buf_add_char(out, ' ');
     buf_add(out, r->target);
     buf_add_char(out, ' ');
+    buf_add(out, r->authority);
+    buf_add_char(out, ' ');
     buf_add(out, r->path);
     buf_add_char(out, ' ');
     buf_add(out, r->query);

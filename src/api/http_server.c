@@ -61,8 +61,10 @@ static bool comes_from_trusted(struct request *q)
 struct own_address http_own_address(struct request *q)
 {
     struct own_address own = {.is_secure = api_of(q->shard)->rest_listener.is_secure,
-                              .host = http1_field(q->head, BYTES("host"))};
+                              .host = q->head->authority};
 
+    if (!own.host.len) /* else Host is to be ignored (RFC 9112, 3.2.2) */
+        own.host = http1_field(q->head, BYTES("host"));
     if (!utf8_valid(own.host))
         own.host = (struct bytes){0};
     if (comes_from_trusted(q))

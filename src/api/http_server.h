@@ -41,7 +41,8 @@ struct route {
 /* routes.c; in the order they are tried, a null path ends them. */
 extern const struct route routes[];
 
-/* By which address the asker knows this server: its Host, or what a trusted proxy tells. */
+/* By which address the asker knows this server: its absolute target, its Host, or what a trusted
+ * proxy tells. */
 struct own_address http_own_address(struct request *q);
 
 void http_server_init(struct api *api);

@@ -41,11 +41,12 @@ struct http1_field {
 struct http1_request {
     enum http1_method method;
     struct bytes method_name;
-    struct bytes target; /* as sent */
-    struct bytes path;   /* of the target, up to '?', still percent-encoded */
-    struct bytes query;  /* behind '?', or empty */
-    int minor;           /* HTTP/1.minor: 0 or 1 */
-    bool keep_alive;     /* what RFC 9112, 9.3 makes of version and Connection */
+    struct bytes target;    /* as sent */
+    struct bytes authority; /* of an absolute target, which counts before Host; else empty */
+    struct bytes path;      /* of the target, up to '?', still percent-encoded */
+    struct bytes query;     /* behind '?', or empty */
+    int minor;              /* HTTP/1.minor: 0 or 1 */
+    bool keep_alive;        /* what RFC 9112, 9.3 makes of version and Connection */
     bool chunked;
     bool has_length;
     bool expects_continue;

@@ -51,7 +51,7 @@ bool http1_is_host(struct bytes b)
 }
 
 /* From "http://host/path?query" to "/path?query"; what is left may lack the path. */
-static bool drop_authority(struct bytes *target)
+static bool take_authority(struct bytes *target, struct bytes *authority)
 {
     struct bytes scheme, rest;
     size_t len = 0;
@@ -64,6 +64,7 @@ static bool drop_authority(struct bytes *target)
         len++;
     if (len == 0 || rest.at[0] == ':' || !http1_is_host(bytes_of(rest.at, len)))
         return false;
+    *authority = bytes_of(rest.at, len);
     *target = bytes_of(rest.at + len, rest.len - len);
     return true;
 }
@@ -82,7 +83,7 @@ bool http1_read_target(struct http1_request *r, struct http1_bad *bad)
         r->path = rest;
         return true;
     }
-    if (!bytes_starts(rest, BYTES("/")) && !drop_authority(&rest))
+    if (!bytes_starts(rest, BYTES("/")) && !take_authority(&rest, &r->authority))
         return http1_refuse(bad, 400,
                             "the target is neither a path that begins with / nor an "
                             "absolute http or https address");

@@ -43,6 +43,23 @@ def test_anybody_else_is_not(sets):
         assert server.get("/pushca/swagger-config", **FIELDS).json["url"] == "/pushca.yaml"
 
 
+@pytest.mark.parametrize("head, link", [
+    (b"GET http://a.example:81/actuator HTTP/1.1\r\nHost: b.example", "http://a.example:81"),
+    (b"GET HTTPS://[::1]/actuator HTTP/1.1\r\nHost: b.example", "http://[::1]"),  # the scheme is what was spoken
+    (b"GET http://a.example/actuator HTTP/1.0", "http://a.example"),
+    (b"GET /actuator HTTP/1.1\r\nHost: b.example:82", "http://b.example:82"),
+    (b"GET /actuator HTTP/1.1\r\nHost:", ""),
+    (b"GET /actuator HTTP/1.0", ""),
+])
+def test_an_absolute_target_counts_before_host(head, link):
+    """RFC 9112, section 3.2.2."""
+    with Server("pushca.pusher.trusted-proxies=127.0.0.1") as server:
+        (answer,), _ = server.raw(head + b"\r\nConnection: close\r\n\r\n")
+        assert answer.json["_links"]["health"]["href"] == f"{link}/actuator/health"
+        (answer,), _ = server.raw(head + b"\r\nConnection: close\r\nX-Forwarded-Host: proxy.example\r\n\r\n")
+        assert answer.json["_links"]["health"]["href"] == "http://proxy.example/actuator/health"
+
+
 @pytest.mark.parametrize("name, value", [
     ("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Proto", "https, http"), ("X-Forwarded-Host", "evil.example/x"),
     ("X-Forwarded-Host", "a, b"), ("X-Forwarded-Host", 'a"b'), ("X-Forwarded-Host", "a:99999"),

@@ -20,6 +20,8 @@ static void describe(struct buf *out, const struct http1_request *r, size_t used
                (int)r->query.len, r->query.len ? r->query.at : "", r->minor);
     buf_printf(out, "%s%s%s", r->keep_alive ? " keep" : "", r->chunked ? " chunked" : "",
                r->expects_continue ? " continue" : "");
+    if (r->authority.len)
+        buf_printf(out, " at=%.*s", (int)r->authority.len, r->authority.at);
     if (r->has_length)
         buf_printf(out, " length=%llu", (unsigned long long)r->length);
     for (size_t i = 0; i < r->field_count; i++)
@@ -106,14 +108,20 @@ static const struct {
      "7 a!#$%&'*+-.^_`|~9 / /? 1.1 keep Host=[h]"},
     {"GET /\"<>[]{}|^`\\;@:!$ HTTP/1.1\r\nHost: h\r\n\r\n",
      "0 GET /\"<>[]{}|^`\\;@:!$ /\"<>[]{}|^`\\;@:!$? 1.1 keep Host=[h]"},
-    {"GET http://h/a?b HTTP/1.1\r\nHost: h\r\n\r\n", "0 GET http://h/a?b /a?b 1.1 keep Host=[h]"},
-    {"GET HTTPS://h:1 HTTP/1.1\r\nHost: x\r\n\r\n", "0 GET HTTPS://h:1 /? 1.1 keep Host=[x]"},
-    {"OPTIONS http://h HTTP/1.1\r\nHost: x\r\n\r\n", "5 OPTIONS http://h *? 1.1 keep Host=[x]"},
-    {"OPTIONS http://h? HTTP/1.1\r\nHost: x\r\n\r\n", "5 OPTIONS http://h? /? 1.1 keep Host=[x]"},
-    {"OPTIONS http://h/ HTTP/1.1\r\nHost: x\r\n\r\n", "5 OPTIONS http://h/ /? 1.1 keep Host=[x]"},
+    {"GET http://h/a?b HTTP/1.1\r\nHost: h\r\n\r\n",
+     "0 GET http://h/a?b /a?b 1.1 keep at=h Host=[h]"},
+    {"GET HTTPS://h:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+     "0 GET HTTPS://h:1 /? 1.1 keep at=h:1 Host=[x]"},
+    {"OPTIONS http://h HTTP/1.1\r\nHost: x\r\n\r\n",
+     "5 OPTIONS http://h *? 1.1 keep at=h Host=[x]"},
+    {"OPTIONS http://h? HTTP/1.1\r\nHost: x\r\n\r\n",
+     "5 OPTIONS http://h? /? 1.1 keep at=h Host=[x]"},
+    {"OPTIONS http://h/ HTTP/1.1\r\nHost: x\r\n\r\n",
+     "5 OPTIONS http://h/ /? 1.1 keep at=h Host=[x]"},
     {"GET / HTTP/1.1\r\nHost: a_b,c%2d%C3\r\n\r\n", "0 GET / /? 1.1 keep Host=[a_b,c%2d%C3]"},
     {"GET http://[::1]:1?q HTTP/1.1\r\nHost: x\r\n\r\n",
-     "0 GET http://[::1]:1?q /?q 1.1 keep Host=[x]"},
+     "0 GET http://[::1]:1?q /?q 1.1 keep at=[::1]:1 Host=[x]"},
+    {"GET http://a:81/ HTTP/1.0\r\n\r\n", "0 GET http://a:81/ /? 1.0 at=a:81"},
     {"GET / HTTP/1.1\r\nHost: [fe80::0:1.2.3.4]:9099\r\n\r\n",
      "0 GET / /? 1.1 keep Host=[[fe80::0:1.2.3.4]:9099]"},
     /* versions and connections */
