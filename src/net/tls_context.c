@@ -273,12 +273,16 @@ static bool set_own(SSL_CTX *c, const struct tls_settings *s, const struct tls_f
     return true;
 }
 
+/* Each is an anchor, as in a trust store of Java: a chain may end at one that another has signed.
+ */
 static bool add_trusted(SSL_CTX *c, const struct tls_files *f, EVP_MD_CTX *sum)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len;
     int i;
 
+    if (!X509_STORE_set_flags(SSL_CTX_get_cert_store(c), X509_V_FLAG_PARTIAL_CHAIN))
+        return false;
     for (i = 0; i < sk_X509_num(f->trusted); i++) {
         X509 *one = sk_X509_value(f->trusted, i);
 

@@ -29,8 +29,9 @@ class Certificates:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
                 f"/CN={name}", "-keyout", self[f"{name}.key"], "-out", self[f"{name}.pem"])
 
-    def sign(self, name, by, names, days=30):
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}",
+    def sign(self, name, by, names, days=30, is_authority=False):
+        more = ("-addext", "basicConstraints=critical,CA:TRUE") if is_authority else ()
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", *more,
                 "-keyout", self[f"{name}.key"], "-out", self[f"{name}.csr"])
         openssl("x509", "-req", "-in", self[f"{name}.csr"], "-CA", self[f"{by}.pem"], "-CAkey", self[f"{by}.key"],
                 "-copy_extensions", "copy", "-days", str(days), "-out", self[f"{name}.pem"])

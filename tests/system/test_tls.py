@@ -188,6 +188,33 @@ def test_certificates_of_clients(made, mode):
         assert server.try_handshake("/" + server.open().rsplit("/", 1)[1]).status == 101
 
 
+def lets_in(server, made, client):
+    try:
+        with secure(server, made, context=trusting(made, client=client)) as sock:
+            return ask(sock) == b"HTTP/1.1 200 OK"
+    except (ssl.SSLError, ConnectionError, AssertionError):  # of TLS 1.3 the refusal may be an end without bytes
+        return False
+
+
+@pytest.mark.parametrize("trusted, others", [
+    ("ca", ["stranger"]),
+    ("between", ["client", "stranger"]),  # signed by ca, which is not in the store
+    ("client", ["below", "stranger"]),  # the certificate itself
+])
+@pytest.mark.parametrize("store", [False, True], ids=["file", "PKCS12"])
+def test_each_certificate_of_a_trust_store_is_an_anchor(made, trusted, others, store):
+    made.sign("between", "ca", "DNS:between", is_authority=True)
+    made.sign("below", "between", "DNS:below")
+    trust = [f"server.ssl.trust-certificate={made[trusted + '.pem']}"]
+    if store:
+        trust = [f"server.ssl.trust-store={made.store('trust.p12', 's3cret', '-nokeys', '-in', made[trusted + '.pem'])}",
+                 "server.ssl.trust-store-password=s3cret"]
+    who = "below" if trusted == "between" else "client"
+    with Server(*pem(made), "server.ssl.client-auth=need", *trust, tls=trusting(made, client=who)) as server:
+        assert lets_in(server, made, who)
+        assert not any(lets_in(server, made, one) for one in others)
+
+
 # -- files -----------------------------------------------------------------------------------------------
 
 def works(made, *sets):
