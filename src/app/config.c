@@ -398,6 +398,14 @@ const struct settings *config_settings(const struct config *c)
     return &c->settings;
 }
 
+bool config_is_given(const struct config *c, const char *key)
+{
+    int i = config_key_find(key);
+
+    CHECK(i >= 0);
+    return c->given[i];
+}
+
 const char *config_file(const struct config *c)
 {
     return c->file;

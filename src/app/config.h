@@ -37,6 +37,9 @@ void config_inherit(struct config *c, const struct config *before, config_change
 
 const struct settings *config_settings(const struct config *c);
 
+/* Did anybody write this key? It is one of ours. */
+bool config_is_given(const struct config *c, const char *key);
+
 /* The file that was read; null: none was named. */
 const char *config_file(const struct config *c);
 

@@ -1,6 +1,6 @@
 /*
  * ws-echo - every message comes back: loop, listener, http_conn, upgrade and ws_conn without the
- * rest of the product, for conformance suites from outside.
+ * rest of the product, for conformance suites from outside. Its keys come from where Pushca's do.
  *
  * Thread: one.      Ends: SIGINT or SIGTERM, exit status 0.
  */
@@ -32,6 +32,7 @@ enum { LARGEST_CASE = 16 * 1024 * 1024 };
 
 struct options {
     const char *address; /* null: server.address */
+    const char *file;    /* null: spring.config.location, or none */
     uint16_t port;
     const char **sets;
     int set_count;
@@ -176,35 +177,25 @@ static enum err open_signals(struct echo *e)
     return poll_add(&e->loop.poll, e->signal_fd, EPOLLIN, SIGNAL_TAG);
 }
 
-static bool is_given(const struct options *o, const char *key)
-{
-    size_t len = strlen(key);
-    int i;
-
-    for (i = 0; i < o->set_count; i++)
-        if (strncmp(o->sets[i], key, len) == 0 && o->sets[i][len] == '=')
-            return true;
-    return false;
-}
-
 /* Some defaults are not Pushca's, for the suites' sake: they compare all that comes with what they
    want, so a ping nobody asked for would spoil a case; they may ping as fast as they like; their
    largest message has 16 MiB; and where compression was agreed, short messages are to show it. */
-static struct ws_settings ws_settings(const struct options *o, const struct settings *set)
+static struct ws_settings ws_settings(const struct config *c)
 {
+    const struct settings *set = config_settings(c);
     struct ws_settings ws = {.limits = set->ws,
                              .ping_interval_ms = set->ping_interval_ms,
                              .pong_wait_ms = set->pong_wait_ms,
                              .memory_bytes = set->memory_bytes,
                              .deflate = set->deflate};
 
-    if (!is_given(o, "pushca.pusher.ping-interval-ms"))
+    if (!config_is_given(c, "pushca.pusher.ping-interval-ms"))
         ws.ping_interval_ms = 0;
-    if (!is_given(o, "pushca.limits.message-bytes"))
+    if (!config_is_given(c, "pushca.limits.message-bytes"))
         ws.limits.message_bytes = LARGEST_CASE;
-    if (!is_given(o, "pushca.pusher.deflate.min-bytes"))
+    if (!config_is_given(c, "pushca.pusher.deflate.min-bytes"))
         ws.deflate.min_bytes = 1;
-    if (is_given(o, "pushca.limits.pings"))
+    if (config_is_given(c, "pushca.limits.pings"))
         ws.nuisances[WS_PINGS] = set->nuisances[WS_PINGS];
     return ws;
 }
@@ -221,8 +212,9 @@ static void use_tls(struct echo *e)
 }
 
 /* e is zeroed but for its tls. */
-static enum err echo_open(struct echo *e, const struct options *o, const struct settings *set)
+static enum err echo_open(struct echo *e, const struct options *o, const struct config *c)
 {
+    const struct settings *set = config_settings(c);
     struct loop_hooks hooks = {.owner = e,
                                .on_ready = on_ready,
                                .on_late = on_late,
@@ -235,7 +227,7 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     e->http = (struct http_limits){set->http,    set->body_bytes,    set->head_ms,
                                    set->body_ms, set->keep_alive_ms, set->memory_bytes};
     e->handler = (struct http_handler){e, http_on_request, http_on_error, http_on_closed};
-    e->ws = ws_settings(o, set);
+    e->ws = ws_settings(c);
     e->ws_ops = (struct ws_ops){&e->ws, ws_on_message, ws_on_closed};
     rand_init(&e->rand);
     err = sock_listen(o->address ? o->address : set->address, o->port, false, &fd);
@@ -312,6 +304,8 @@ static bool read_options(int argc, char **argv, struct options *o)
             has_port = read_port(argv[i + 1], &o->port);
         else if (strcmp(argv[i], "--address") == 0)
             o->address = argv[i + 1];
+        else if (strcmp(argv[i], "--config") == 0)
+            o->file = argv[i + 1];
         else if (strcmp(argv[i], "--set") == 0)
             o->sets[o->set_count++] = argv[i + 1];
         else
@@ -322,9 +316,8 @@ static bool read_options(int argc, char **argv, struct options *o)
 
 static int serve(const struct options *o)
 {
-    static char *const no_environment[] = {NULL};
     struct config_sources from = {
-        .sets = o->sets, .set_count = o->set_count, .environment = no_environment};
+        .file = o->file, .sets = o->sets, .set_count = o->set_count, .environment = environ};
     struct buf errors = {0};
     struct config *config = NULL;
     struct problem why;
@@ -336,7 +329,7 @@ static int serve(const struct options *o)
         fprintf(stderr, "%.*s", (int)errors.len, errors.at ? errors.at : "");
     } else if (secure_load(config_settings(config), &e->tls, &why)) {
         fprintf(stderr, "ws-echo: %s\n", why.text);
-    } else if ((err = echo_open(e, o, config_settings(config)))) {
+    } else if ((err = echo_open(e, o, config))) {
         fprintf(stderr, "ws-echo: cannot listen on port %u: %s\n", o->port, err_name(err));
     } else {
         echo_run(e);
@@ -361,7 +354,8 @@ int main(int argc, char **argv)
     if (read_options(argc, argv, &o))
         status = serve(&o);
     else
-        fprintf(stderr, "usage: ws-echo --port N [--address A] [--set KEY=VALUE]...\n");
+        fprintf(stderr,
+                "usage: ws-echo --port N [--address A] [--config FILE] [--set KEY=VALUE]...\n");
     mem_free(o.sets);
     meter_close();
     return status;

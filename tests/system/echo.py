@@ -19,12 +19,15 @@ PATIENCE_S = 30  # until something that must come is missed
 class Echo:
     """`with Echo("key=value", ...) as echo`; leaving checks that it ended with status 0."""
 
-    def __init__(self, *sets):
+    def __init__(self, *sets, config=None, environment=None):
         command = [ECHO, "--port", "0", "--address", "127.0.0.1"]
+        if config:
+            command += ["--config", str(config)]
         for one in sets:
             command += ["--set", one]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **(environment or {})},
         )
         found = re.search(r"ready port=(\d+)", self.process.stderr.readline())
         if not found:

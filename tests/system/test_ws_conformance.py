@@ -2,15 +2,17 @@
 
 import base64
 import hashlib
+import os
 import select
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
 
 import ws_cases
-from echo import PATIENCE_S, Echo, Peer, handshake
+from echo import ECHO, PATIENCE_S, Echo, Peer, handshake
 from frames import BINARY, CLOSE, PING, PONG, TEXT, frame
 from pushca import Server, identity, parse_answer
 from ws_cases import CONTINUATION, MEBIBYTE, close, even, fragments
@@ -330,6 +332,28 @@ def test_many_pings_and_pongs_at_once(echo):
             assert peer.receive() == (PONG, b"p")
         assert peer.receive() == (TEXT, b"end")
         writer.join()
+
+
+@pytest.mark.parametrize("limit, from_file, from_environment, sets", [
+    (16 * MEBIBYTE, None, None, ()),  # its own default, not the server's
+    (300, 300, None, ()), (200, 300, 200, ()), (100, 300, 200, ("pushca.limits.message-bytes=100",)),
+    (200, None, 200, ("pushca.limits.pings=5",)),
+])
+def test_ws_echo_takes_its_limits_from_where_the_server_does(tmp_path, limit, from_file, from_environment, sets):
+    path = tmp_path / "echo.yaml"
+    path.write_text(f"pushca.limits.message-bytes: {from_file}\n", encoding="ascii")
+    environment = {"PUSHCA_LIMITS_MESSAGE_BYTES": str(from_environment or "")}
+    with Echo(*sets, config=path if from_file else None, environment=environment) as echo, echo.peer() as peer:
+        peer.send(frame(TEXT, b"m" * limit))
+        assert peer.receive() == (TEXT, b"m" * limit)
+        peer.send(frame(TEXT, b"m" * (limit + 1)))
+        peer.closes(1009)
+
+
+def test_ws_echo_refuses_what_is_wrong_where_it_stands():
+    got = subprocess.run([ECHO, "--port", "0"], env={**os.environ, "PUSHCA_LIMITS_MESSAGE_BYTES": "many"}, capture_output=True,
+                         text=True, timeout=PATIENCE_S, check=False)
+    assert got.returncode == 1 and got.stderr.startswith("environment PUSHCA_LIMITS_MESSAGE_BYTES: pushca.limits.message-bytes: expected ")
 
 
 def test_ws_echo_counts_pings_when_asked_to():
