@@ -226,7 +226,7 @@ static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
                     tag_of(c));
 }
 
-static bool is_shaking(const struct conn *c)
+bool conn_is_shaking(const struct conn *c)
 {
     return c->tls && c->tls->is_shaking && c->state != CONN_LINGERING;
 }
@@ -242,7 +242,7 @@ static void rearm(struct conn *c)
 
         due = due && due < stall ? due : stall;
     }
-    if (is_shaking(c))
+    if (conn_is_shaking(c))
         due = due && due < c->tls->due_ms ? due : c->tls->due_ms;
     if (due)
         wheel_start(&c->net->loop->wheel, &c->timer, due);
@@ -732,7 +732,7 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
     n->ready++;
     if (!c || c->state == CONN_DEAD)
         return true;
-    if (is_shaking(c))
+    if (conn_is_shaking(c))
         return false;
     if (events & EPOLLOUT && write_some(c))
         mark_dirty(c, false);
@@ -754,7 +754,7 @@ bool net_on_late(struct net *n, uint64_t tag, uint32_t events)
 
     if (!c || c->state == CONN_DEAD)
         return false;
-    if (is_shaking(c))
+    if (conn_is_shaking(c))
         shake(c);
     else if (may_read(c, events))
         return read_ready(c, c->tls ? TLS_RECORD_BYTES : LATE_BYTES);
@@ -766,7 +766,7 @@ static void on_due(struct timer *t)
     struct conn *c = container_of(t, struct conn, timer);
     int64_t now = c->net->loop->now_ms;
 
-    if (is_shaking(c) && now >= c->tls->due_ms) {
+    if (conn_is_shaking(c) && now >= c->tls->due_ms) {
         conn_close(c, CONN_END_STALLED);
         return;
     }

@@ -22,6 +22,9 @@ void net_use_tls(struct net *n, const struct tls_tickets *tickets);
 /* More handshakes were ready than a turn may take. */
 bool net_is_shaking_hard(const struct net *n);
 
+/* Its handshake is under way: nothing of its protocol was said yet. */
+bool conn_is_shaking(const struct conn *c);
+
 /* A new conn speaks TLS; its handshake must be done within limit_ms. Without the memory for that it
    is closed. */
 void conn_secure(struct conn *c, struct tls_context *context, int64_t limit_ms);

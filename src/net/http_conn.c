@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/meter.h"
 #include "flow/frame.h"
+#include "net/conn_tls.h"
 #include "net/sock.h"
 #include "wire/json.h"
 
@@ -637,7 +638,8 @@ void http_answer(struct http_conn *h, const struct http_answer *a)
 void http_end(struct http_conn *h)
 {
     h->last = true;
-    if (h->state == HTTP_HEAD && is_nothing(buf_bytes(&h->in)) && !h->running)
+    if (h->state == HTTP_HEAD && is_nothing(buf_bytes(&h->in)) && !h->running &&
+        !conn_is_shaking(h->conn))
         end(h);
 }
 

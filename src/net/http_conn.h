@@ -79,10 +79,12 @@ MUST_USE enum err http_open(struct net *n, int fd, const struct http_limits *lim
 /* Exactly once for every on_request and on_error. */
 void http_answer(struct http_conn *h, const struct http_answer *a);
 
-/* From now on every answer ends its connection. An idle one is closed at once. */
+/* From now on every answer ends its connection. An idle one is closed at once, unless its TLS does
+   not stand yet. */
 void http_end(struct http_conn *h);
 
-/* The same for drain; and a request of which only a part has come must be whole by due_ms (503). */
+/* The same for drain; and a request of which only a part has come must be whole by due_ms (503), as
+   must TLS and a request that are only on their way. */
 void http_end_by(struct http_conn *h, int64_t due_ms);
 
 /* Inside on_request: leaves the conn to another protocol, which conn_become at once, and the bytes

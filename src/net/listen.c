@@ -95,8 +95,6 @@ static bool accept_some(struct listener *l)
 {
     int i, fd;
 
-    if (l->is_secure && net_is_shaking_hard(l->net))
-        return false;
     for (i = 0; i < ACCEPTS_A_TURN && l->fd >= 0; i++) {
         enum err e = sock_accept(l->fd, &fd);
 
@@ -112,6 +110,8 @@ static bool accept_some(struct listener *l)
 
 bool listener_on_ready(struct listener *l)
 {
+    if (l->is_secure && net_is_shaking_hard(l->net))
+        return false;
     return accept_some(l);
 }
 

@@ -21,6 +21,7 @@ import pytest
 import websockets
 
 from certificates import Certificates, client_hello, openssl
+from echo import handshake
 from frames import TEXT, frame
 from pushca import BINARY, Configured, Server, identity, parse_answer, wait_for
 
@@ -637,6 +638,48 @@ def test_a_hello_in_single_bytes_is_understood(server, made):
                 got += client.read(65536)
             except ssl.SSLWantReadError:
                 pass
+
+
+@pytest.mark.parametrize("port, status", [("rest", 200), ("ws", 503)])
+def test_a_handshake_under_way_is_completed_in_a_drain(made, port, status):
+    """Whoever had begun is told, and not cut."""
+    sets = pem(made) + ("pushca.limits.close-wait-ms=20000", "pushca.drain-ms=60000", "pushca.pusher.shards=1")
+    server = Server(*sets, tls=trusting(made))
+    ticket = "/" + server.open().rsplit("/", 1)[1]
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting(made).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with secure(server, made) as idle, socket.create_connection(getattr(server, port), timeout=20) as sock:
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        sock.sendall(outgoing.read())
+        incoming.write(sock.recv(1))
+        server.process.send_signal(signal.SIGTERM)
+        assert rest_until_end(idle) == b""  # idle connections end: so would this one
+        done = False
+        while not done:
+            incoming.write(sock.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+                done = True
+        client.write(handshake("/actuator/health/liveness" if port == "rest" else ticket))
+        sock.sendall(outgoing.read())
+        incoming.write(rest_until_end(sock))
+        answer, _ = parse_answer(client.read(65536))
+        assert answer.status == status and answer.headers["connection"] == "close"
+    assert server.stop() == 0
+    assert "drain cut" not in server.log()
+
+
+def test_a_handshake_that_stands_still_does_not_hold_the_end(made):
+    server = Server(*pem(made), "pushca.limits.close-wait-ms=300", "pushca.drain-ms=600000", tls=trusting(made))
+    with socket.create_connection(server.rest, timeout=20) as sock, socket.create_connection(server.ws, timeout=20) as other:
+        sock.sendall(client_hello())
+        assert sock.recv(1)
+        server.process.send_signal(signal.SIGTERM)
+        rest_until_end(sock)
+        assert rest_until_end(other) == b""
+    assert server.stop() == 0
+    assert "drain cut" not in server.log()
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

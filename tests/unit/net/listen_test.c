@@ -5,7 +5,9 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "net/conn_tls.h"
 #include "net/sock.h"
+#include "net/tls.h"
 #include "unit/net/peer.h"
 
 static void take(struct listener *l, int fd)
@@ -189,6 +191,32 @@ static void without_descriptors_a_secure_peer_reads_nothing(void **state)
     assert_string_equal(heard, "");
 }
 
+/* Handshakes hold newcomers up, but not those who are the last to be let in. */
+static void who_waits_behind_handshakes_is_let_in_before_it_closes(void **state)
+{
+    struct tls_tickets tickets;
+    struct listener l;
+    struct world w;
+    int fd, accepted = 0, peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    world_open(&w);
+    tls_tickets_init(&tickets, 1);
+    net_use_tls(&w.net, &tickets);
+    w.net.tls->is_short = true;
+    assert_int_equal(sock_listen("127.0.0.1", 0, false, &fd), ERR_OK);
+    assert_int_equal(listener_open(&l, &w.net, fd, 1, take, &accepted), ERR_OK);
+    l.is_secure = true;
+    assert_int_equal(connect_to(peer, sock_port(fd)), 0);
+    assert_false(listener_on_ready(&l));
+    assert_int_equal(accepted, 0);
+    listener_finish(&l);
+    assert_int_equal(accepted, 1);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    close(peer);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +226,7 @@ int main(void)
         cmocka_unit_test(without_descriptors_accepting_rests),
         cmocka_unit_test(without_descriptors_the_peer_reads_503),
         cmocka_unit_test(without_descriptors_a_secure_peer_reads_nothing),
+        cmocka_unit_test(who_waits_behind_handshakes_is_let_in_before_it_closes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
