@@ -67,9 +67,10 @@ static size_t spared(const struct outq *q)
     return at(q, q->spared)->len - (q->spared ? 0 : q->head_sent);
 }
 
+/* Not asked of an empty queue, which takes anything. */
 static bool takes(struct outq *q, size_t len, size_t limit)
 {
-    if (!q->len || q->bytes - spared(q) + len <= limit)
+    if (q->bytes - spared(q) + len <= limit)
         return true;
     if (len <= limit || len < spared(q) || q->bytes > LARGE_BEHIND * limit)
         return false;
@@ -79,7 +80,7 @@ static bool takes(struct outq *q, size_t len, size_t limit)
 
 enum err outq_push(struct outq *q, struct frame *f, size_t limit)
 {
-    if (!takes(q, f->len, limit))
+    if (q->len && !takes(q, f->len, limit))
         return ERR_FULL;
     if (q->len == q->cap)
         grow(q);
@@ -153,7 +154,8 @@ void outq_sent(struct outq *q, size_t n)
         n -= f->len;
         q->head = (q->head + 1) & (q->cap - 1);
         q->len--;
-        q->spared -= q->spared > 0;
+        if (q->spared)
+            q->spared--;
         count_delivered(f);
         frame_unref(f);
     }
