@@ -351,13 +351,15 @@ static void close_all(struct server *v)
 static void reload(struct server *v)
 {
     struct cluster_urls urls;
+    bool did;
 
     supervisor_say_reloading(&v->supervisor);
-    if (reload_run(&v->hub, v->config, v->tls, v->from) && v->cluster) {
+    did = reload_run(&v->hub, v->config, v->tls, v->from);
+    v->settings = config_settings(*v->config);
+    if (did && v->cluster) {
         urls = urls_of(v);
         cluster_advertise(v->cluster, &urls);
     }
-    v->settings = config_settings(*v->config);
     supervisor_say_ready(&v->supervisor);
 }
 
