@@ -13,7 +13,6 @@ struct question {
     struct list link;
     uint64_t hash;
     uint32_t master, peer, asks;
-    uint32_t turn; /* of the loop, when Redis was asked last */
     bool answered, stale, proving;
     enum directory_answer answer;
 };
@@ -21,7 +20,6 @@ struct question {
 struct ask {
     struct list link;
     struct question *question;
-    uint32_t turn;
     directory_found *found;
     void *context;
     uint64_t token;
@@ -53,25 +51,6 @@ static void free_if_over(struct question *q)
     mem_free(q);
 }
 
-static struct question *ask_redis(struct directory *d, uint64_t hash);
-
-/* Who was not there when Redis looked may have come before we were asked. */
-static bool is_too_old(const struct ask *a)
-{
-    return a->question->answer == DIRECTORY_NOBODY && (int32_t)(a->question->turn - a->turn) < 0;
-}
-
-static void ask_anew(struct directory *d, struct ask *a)
-{
-    struct question *old = a->question;
-    struct question *q = map_find(&d->questions, old->hash, directory_same, NULL);
-
-    a->question = q ? q : ask_redis(d, old->hash);
-    a->question->asks++;
-    old->asks--;
-    free_if_over(old);
-}
-
 static void drain(struct directory *d)
 {
     struct list *link;
@@ -84,10 +63,6 @@ static void drain(struct directory *d)
         enum directory_answer answer = a.question->answer;
         struct peer *peer = NULL;
 
-        if (a.question->answered && is_too_old(ask)) {
-            ask_anew(d, ask);
-            continue;
-        }
         if (!a.question->answered)
             break;
         if (answer == DIRECTORY_FOUND) {
@@ -265,7 +240,8 @@ static void look_again(struct proof *p, struct question *q)
 
     op->proof = p;
     op->question = q;
-    q->turn = p->d->loop->turn;
+    leave_map(p->d, q); /* who comes later may know of a connect that this look does not see */
+    q->stale = true;
     p->outstanding++;
     redis_command_on(p->d->redis, p->master, argv, 2, on_missed_again, op);
 }
@@ -388,7 +364,6 @@ static struct question *ask_redis(struct directory *d, uint64_t hash)
 
     q->hash = hash;
     q->master = directory_master_of(d, hash);
-    q->turn = d->loop->turn;
     op->question = q;
     list_push_back(&d->all_questions, &q->link);
     map_add(&d->questions, hash, q);
@@ -402,8 +377,7 @@ static void ask(struct directory *d, struct question *q, directory_found *found,
 {
     struct ask *a = mem_new(struct ask);
 
-    *a = (struct ask){
-        .question = q, .turn = d->loop->turn, .found = found, .context = context, .token = token};
+    *a = (struct ask){.question = q, .found = found, .context = context, .token = token};
     q->asks++;
     list_push_back(&d->asks, &a->link);
 }

@@ -113,16 +113,20 @@ static void a_later_ask_is_not_answered_by_an_earlier_look(void **state)
     w.n = 0;
     directory_look_up(w.node[0].d, 1, on_found, NULL, 1);
     fake_answer(1); /* missing; the proof is on its way: */
-    w.loop.turn++;
-    fake_answer(2); /* decided, and not read yet, so to say */
+    fake_answer(2); /* decided, and not all of it read yet */
     here(&w.node[1], 1);
     set_entry(1, OWNED_BY_B);
-    directory_look_up(w.node[0].d, 1, on_found, NULL, 2);
+    fake.carried_out = 0;
+    for (uint64_t late = 2; late <= 51; late++)
+        directory_look_up(w.node[0].d, 1, on_found, NULL, late);
     fake_answer_all();
-    assert_int_equal(w.n, 2);
+    assert_int_equal(w.n, 51);
     assert_int_equal(w.said[0].answer, DIRECTORY_NOBODY);
-    assert_int_equal(w.said[1].answer, DIRECTORY_FOUND);
-    assert_int_equal(w.said[1].peer, 2);
+    for (int i = 1; i <= 50; i++) {
+        assert_int_equal(w.said[i].answer, DIRECTORY_FOUND);
+        assert_int_equal(w.said[i].peer, 2);
+    }
+    assert_int_equal(fake.carried_out, 2); /* the end of the proof, and one look for all of them */
 }
 
 static void nobody_only_when_all_marks_stand(void **state)
