@@ -72,9 +72,10 @@ static bool takes(struct outq *q, size_t len, size_t limit)
 {
     if (q->bytes - spared(q) + len <= limit)
         return true;
-    if (len <= limit || len < spared(q) || q->bytes > LARGE_BEHIND * limit)
+    if (len <= limit || q->bytes > LARGE_BEHIND * limit)
         return false;
-    q->spared = q->len; /* the one about to be added */
+    if (len >= spared(q))
+        q->spared = q->len; /* the one about to be added */
     return true;
 }
 

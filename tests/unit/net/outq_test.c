@@ -97,6 +97,11 @@ static void a_large_frame_behind_small_ones_is_not_counted(void **state)
     outq_cut(&q, 0);
     assert_int_equal(push(&q, FRAME_PLAIN, 1000, 'a', 100), ERR_OK);
     outq_fini(&q);
+    outq_init(&q); /* of two large ones the larger is not counted, whichever is first */
+    assert_int_equal(push(&q, FRAME_PLAIN, 150, 'a', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 120, 'b', 100), ERR_OK);
+    assert_int_equal(push(&q, FRAME_PLAIN, 1, 'c', 100), ERR_FULL);
+    outq_fini(&q);
 }
 
 static void pushing_shares_and_sending_gives_back(void **state)
@@ -199,9 +204,10 @@ static bool model_takes(struct model *m, size_t len, size_t limit)
 
     if (!m->count || model_bytes(m) - most + len <= limit)
         return true;
-    if (len <= limit || len < most || model_bytes(m) > 2 * limit)
+    if (len <= limit || model_bytes(m) > 2 * limit)
         return false;
-    m->spared = m->count;
+    if (len >= most)
+        m->spared = m->count;
     return true;
 }
 
