@@ -24,7 +24,8 @@ enum {
     LOAD_MOST = 1024,
     LOAD_BUSY = 64,         /* over it: some two thousand reads or four MiB a second */
     READ_BYTES = 16 * 1024, /* one read */
-    LATE_BYTES = 2 * 1024,  /* one read of a late socket */
+    LATE_BYTES = 2 * 1024,  /* one read of a late socket, and of all others */
+    LARGE_READS = 4,        /* when so many in a turn had more to say than that */
     BURY_US = 200,          /* time for burying in one turn; at least one is */
     STREAK_GAP = 4,         /* turns without it that a streak survives */
     STREAK_BUSY = 8,
@@ -474,6 +475,7 @@ static bool read_some(struct conn *c, size_t most)
 
     c->is_new = false;
     if (got) {
+        n->large_reads += got > LATE_BYTES;
         add_load(c, got == most ? LOAD_BUSY : got / LOAD_BYTES);
         if (c->state == CONN_OPEN)
             c->ops->on_bytes(c, n->read_buffer, got);
@@ -581,7 +583,7 @@ bool net_write(struct net *n)
     if (!list_is_empty(&n->bulk))
         write_list(&n->bulk, bulk_budget(n, alone, others));
     n->ready_before = n->ready;
-    n->ready = 0;
+    n->ready = n->large_reads = 0;
     return !list_is_empty(&n->dirty) || !list_is_empty(&n->bulk);
 }
 
@@ -741,7 +743,7 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
     if (may_read(c, events)) {
         if (is_late(c))
             return false;
-        (void)read_ready(c, READ_BYTES);
+        (void)read_ready(c, n->large_reads < LARGE_READS ? READ_BYTES : LATE_BYTES);
     } else if (events & (EPOLLERR | EPOLLHUP)) {
         conn_close(c, CONN_END_PEER);
     }

@@ -59,7 +59,7 @@ struct conn {
     int fd;
     uint8_t state, end;
     bool in_off, paused, out_on, out_asked, eof, in_bulk;
-    bool is_new;            /* nothing was read from it yet */
+    bool is_new;            /* nothing was read from it yet, or no whole request */
     uint16_t load, load_at; /* how much it had to say lately, and when that was */
     uint16_t turn, streak;  /* when it was ready last, and for how many turns on end */
     struct outq out;
@@ -80,6 +80,7 @@ struct net {
     uint32_t bulk_budget; /* sockets of bulk written in one turn, adapted to what else there is */
     bool to_many;         /* set by whoever pushes many copies, while doing so */
     uint32_t ready, ready_before; /* events of this turn so far, and of the one before */
+    uint32_t large_reads;         /* of this turn so far: those that had more than a little */
     uint32_t open;                /* conns not free */
     struct tls_net *tls;          /* owns; null: nothing here speaks TLS */
 };

@@ -310,7 +310,8 @@ static void settle_head(struct http_conn *h, const struct pass *p)
         return;
     }
     conn_read(h->conn, true);
-    if (h->first || !(is_idle || p->is_new_head))
+    h->conn->is_new = !is_idle;
+    if (h->first || h->last || !(is_idle || p->is_new_head))
         return; /* the deadline that runs is the right one */
     conn_arm(h->conn, now_ms(h) + (is_idle ? h->limits->keep_alive_ms : h->limits->head_ms));
 }
@@ -344,6 +345,7 @@ static void settle_body(struct http_conn *h, const struct pass *p)
         return;
     }
     conn_read(h->conn, true);
+    h->conn->is_new = true;
     if (!p->is_new_body)
         return;
     if (!h->last && !h->first) /* else http_end_by or http_open has set the deadline */

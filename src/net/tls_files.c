@@ -292,12 +292,17 @@ static enum err read_own(const struct tls_settings *set, struct tls_files *f, st
     return read_pem(&store, &key, f);
 }
 
-/* A store of trust has certificates and no key; all of them count. */
+/* A store of trust has certificates, and all of them count; of one with a key only the one that
+   belongs to it, as in Java: the others have signed that, and many more. */
 static enum err read_trust_store(struct source *s, STACK_OF(X509) * *out)
 {
     struct tls_files f = {0};
     enum err e = read_store(s, &f);
 
+    if (!e && f.key) {
+        sk_X509_pop_free(f.chain, X509_free);
+        f.chain = NULL;
+    }
     if (!e && !f.chain)
         f.chain = sk_X509_new_null();
     if (!e && f.leaf && sk_X509_push(f.chain, f.leaf))

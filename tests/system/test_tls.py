@@ -216,6 +216,18 @@ def test_each_certificate_of_a_trust_store_is_an_anchor(made, trusted, others, s
         assert not any(lets_in(server, made, one) for one in others)
 
 
+def test_a_key_store_is_no_store_of_many_anchors(made):
+    """Whoever trusts his own certificate does not trust all others of those who signed it."""
+    made.sign("between", "ca", "DNS:between", is_authority=True)
+    made.sign("below", "between", "DNS:below")
+    made.sign("beside", "between", "DNS:beside")
+    store = made.store("own.p12", "s3cret", "-inkey", made["below.key"], "-in", made["below.pem"], "-certfile", made["between.pem"])
+    with Server(*pem(made), "server.ssl.client-auth=need", f"server.ssl.trust-store={store}",
+                "server.ssl.trust-store-password=s3cret", tls=trusting(made, client="below")) as server:
+        assert lets_in(server, made, "below")
+        assert not lets_in(server, made, "beside")
+
+
 # -- files -----------------------------------------------------------------------------------------------
 
 def works(made, *sets):
@@ -678,6 +690,34 @@ def test_a_handshake_that_stands_still_does_not_hold_the_end(made):
         server.process.send_signal(signal.SIGTERM)
         rest_until_end(sock)
         assert rest_until_end(other) == b""
+    assert server.stop() == 0
+    assert "drain cut" not in server.log()
+
+
+def test_a_head_that_begins_in_a_drain_does_not_hold_the_end(made):
+    """It has the time of its handshake, and no more."""
+    server = Server(*pem(made), "pushca.limits.close-wait-ms=1000", "pushca.limits.head-arrival-ms=600000",
+                    "pushca.drain-ms=600000", tls=trusting(made))
+    with socket.create_connection(server.rest, timeout=20) as plain:
+        plain.sendall(client_hello())
+        assert plain.recv(1)  # a handshake that stands still, beside
+        with socket.create_connection(server.rest, timeout=20) as sock:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = trusting(made).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+            with pytest.raises(ssl.SSLWantReadError):
+                client.do_handshake()
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(1))
+            server.process.send_signal(signal.SIGTERM)
+            done = False
+            while not done:
+                incoming.write(sock.recv(65536))
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.do_handshake()
+                    done = True
+            client.write(b"GE")
+            sock.sendall(outgoing.read())
+            rest_until_end(sock)
     assert server.stop() == 0
     assert "drain cut" not in server.log()
 
