@@ -59,6 +59,8 @@ static const char *what_is_wrong(const struct cluster *c)
         return "this node's own beats do not come back";
     if (!c->members.listed)
         return "the others do not know this node";
+    if (c->members.unsure)
+        return "the others may take this node for dead";
     return peers_are_silent(c) ? "no other node is heard" : NULL;
 }
 

@@ -160,7 +160,7 @@ static void write_one(struct cluster *c, struct peer *p)
 static void measure(struct cluster *c)
 {
     int64_t bytes = 0;
-    size_t waiting = c->queue.bytes + c->parked_bytes;
+    size_t waiting = c->queue.bytes + c->parked_bytes + c->rounds_bytes;
     bool full = waiting > c->set->waiting_bytes;
     uint32_t i;
 

@@ -33,6 +33,7 @@ static void forget(struct cluster *c, struct round *r)
 {
     map_remove(&c->rounds, hash_mix(r->number, 0), r);
     list_remove(&r->link);
+    c->rounds_bytes -= notification_bytes(r->notification);
     notification_unref(r->notification);
     mem_free(r);
 }
@@ -100,6 +101,7 @@ void everybody_ask(struct cluster *c, struct notification *n, enum forward_kind 
     r->number = c->last_round;
     r->kind = kind;
     r->notification = notification_ref(n);
+    c->rounds_bytes += notification_bytes(n);
     r->missing = r->count = count;
     for (i = 0; i < count; i++) {
         const struct peer *p = c->members.peers.at[i];

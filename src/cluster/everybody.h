@@ -4,8 +4,8 @@
  *             been the last hope, or not: its copy goes on only if nobody else had the client.
  *
  * Owner:   the cluster.      Thread: the cluster thread.
- * Bound:   as what forward holds: one has a copy in the stream of each node it waits for, or its
- *          answer is on the way; it ends with the first that had the client.
+ * Bound:   its messages count among those that wait (pushca.cluster.waiting-bytes); one ends with
+ * the first that had the client.
  */
 #pragma once
 #include <stdbool.h>

@@ -404,7 +404,7 @@ static void take_answer(struct membership *m, const struct redisReply *reply)
     if (!m->answered_ms || now - m->answered_ms > m->set.lease_ms / 2)
         m->steady_ms = now;
     m->answered_ms = now;
-    m->refused = false;
+    m->refused = m->unsure = false;
     for (uint32_t i = 0; i < m->peers.len; i++)
         peer_at(m, i)->told = peer_at(m, i)->lapsed = false;
     forget_zombies(m);
@@ -597,7 +597,11 @@ void membership_deafen(struct membership *m, bool deaf)
 
 void membership_hush(struct membership *m, bool silent)
 {
+    if (m->silent == silent)
+        return;
     m->silent = silent;
+    m->unsure = true;
+    membership_beat(m);
 }
 
 void membership_begin(struct membership *m, uint64_t life)

@@ -69,6 +69,7 @@ struct membership {
     bool asked;          /* a beat is under way */
     bool leaving, deaf;  /* either is said with each beat: clients are better off elsewhere */
     bool silent;         /* no beats: our lease is to run out */
+    bool unsure;         /* we were silent, and have not been told since whether we are buried */
     bool listed;         /* we have been, in this life */
     int64_t answered_ms; /* the last beat that was answered by a list; 0: none yet */
     bool refused;        /* Redis does not let us write (full) */

@@ -96,6 +96,7 @@ struct cluster {
     struct queue queue;
     struct map rounds; /* number -> struct round */
     struct list rounds_oldest;
+    size_t rounds_bytes;
     uint32_t last_round;
     struct list orphans; /* struct orphan, of former lives of ours */
     uint64_t former_life;

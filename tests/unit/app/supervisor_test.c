@@ -125,8 +125,7 @@ static void the_watchdog_is_fed_while_every_shard_turns(void **state)
 static void *hear_one(void *stage)
 {
     usleep(30000);
-    assert_string_equal(heard(stage), "x");
-    return NULL;
+    return strcmp(heard(stage), "x") ? stage : NULL;
 }
 
 /* Many services start at once, and only a few datagrams fit into its queue. */
@@ -134,6 +133,7 @@ static void a_busy_supervisor_hears_of_it_too(void **state)
 {
     struct stage t;
     pthread_t thread;
+    void *wrong;
     int others = 0;
 
     (void)state;
@@ -144,7 +144,8 @@ static void a_busy_supervisor_hears_of_it_too(void **state)
     assert_int_equal(supervisor_beat(&t.v, &t.hub, 1000), 101);
     assert_int_equal(pthread_create(&thread, NULL, hear_one, &t), 0);
     supervisor_say_ready(&t.v);
-    pthread_join(thread, NULL);
+    pthread_join(thread, &wrong);
+    assert_null(wrong);
     while (--others > 0)
         assert_string_equal(heard(&t), "x");
     assert_string_equal(heard(&t), "READY=1\nSTATUS=serving\n");
