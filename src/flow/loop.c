@@ -7,9 +7,9 @@
 enum {
     EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
     PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
-    TIMERS_A_TURN = 4096, /* the rest is due again at once, after a look at the sockets */
-    LATE_LEAST_US = 50,   /* time for late descriptors in one turn: so much, or half of what the
-                             rest of the turn took, */
+    TIMERS_A_TURN = 32,   /* the rest is due again at once, after a look at the sockets */
+    LATE_LEAST_US = 50,   /* time for late descriptors in one turn: so much, or half of what the */
+    LATE_MOST_US = 250,   /* rest of the turn took, but not more than that, */
     LATE_MOST = 4096,     /* and at most so many calls, whatever the clock says */
 };
 
@@ -117,6 +117,8 @@ static void read_late(struct loop *l, struct epoll_event *events, int n, int64_t
     slice_us = (now_us - begun_us) / 2;
     if (slice_us < LATE_LEAST_US)
         slice_us = LATE_LEAST_US;
+    if (slice_us > LATE_MOST_US)
+        slice_us = LATE_MOST_US;
     for (int i = 0; done < n && i < LATE_MOST && clock_mono_us() - now_us < slice_us; i++) {
         struct epoll_event *e = &events[l->late++ % (uint32_t)n];
 

@@ -408,6 +408,7 @@ void conn_become(struct conn *c, const struct conn_ops *ops, void *user)
     c->ops = ops;
     c->user = user;
     c->eof = false;
+    c->is_new = true;
     watch(c, false, false, c->out_on);
     arm(c, 0);
 }

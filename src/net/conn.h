@@ -59,7 +59,7 @@ struct conn {
     int fd;
     uint8_t state, end;
     bool in_off, paused, out_on, out_asked, eof, in_bulk;
-    bool is_new;            /* nothing was read from it yet, or no whole request */
+    bool is_new;            /* nothing was read from it yet as what it is, or no whole request */
     uint16_t load, load_at; /* how much it had to say lately, and when that was */
     uint16_t turn, streak;  /* when it was ready last, and for how many turns on end */
     struct outq out;

@@ -319,9 +319,9 @@ static void count(struct timer *t)
     called++;
 }
 
-static void at_most_4096_timers_a_turn(void **state)
+static void at_most_32_timers_a_turn(void **state)
 {
-    enum { TIMERS = 2 * 4096 + 1 };
+    enum { TIMERS = 2 * 32 + 1 };
     static struct timer timers[TIMERS];
 
     (void)state;
@@ -331,9 +331,9 @@ static void at_most_4096_timers_a_turn(void **state)
         wheel_start(&world.loop.wheel, &timers[i], 0);
     }
     turn(-1);
-    assert_int_equal(called, 4096);
+    assert_int_equal(called, 32);
     turn(-1);
-    assert_int_equal(called, 8192);
+    assert_int_equal(called, 64);
     turn(-1);
     assert_int_equal(called, TIMERS);
 }
@@ -481,7 +481,7 @@ int main(void)
         IN_WORLD(waits_until_the_next_timer),
         IN_WORLD(waits_no_longer_than_allowed),
         IN_WORLD(does_not_wait_while_there_is_more_to_write),
-        IN_WORLD(at_most_4096_timers_a_turn),
+        IN_WORLD(at_most_32_timers_a_turn),
         IN_WORLD(under_pressure_all_but_reading_goes_on),
         IN_WORLD(many_ready_descriptors_take_turns),
         IN_WORLD(another_thread_wakes_it),
