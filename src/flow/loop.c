@@ -130,6 +130,8 @@ static void read_late(struct loop *l, struct epoll_event *events, int n, int64_t
         }
     }
     l->hurry = true; /* what they have to say is posted and written in the next turn */
+    sched_yield();   /* a thread that never waits lets the kernel's own, that deliver what was
+                        written, wait for milliseconds */
 }
 
 void loop_turn(struct loop *l, int64_t max_wait_ms)
