@@ -652,31 +652,57 @@ def test_a_hello_in_single_bytes_is_understood(server, made):
                 pass
 
 
+class Halfway:
+    """A client in the middle of its handshake: the server has begun to answer."""
+
+    def __init__(self, address, made):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = trusting(made).wrap_bio(self.incoming, self.outgoing, server_hostname="127.0.0.1")
+        self.sock = socket.create_connection(address, timeout=20)
+        with pytest.raises(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        self._flush()
+        self.incoming.write(self.sock.recv(1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.sock.close()
+
+    def _flush(self):
+        self.sock.sendall(self.outgoing.read())
+
+    def complete(self):
+        done = False
+        while not done:
+            self.incoming.write(self.sock.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self.tls.do_handshake()
+                done = True
+
+    def say(self, data):
+        self.tls.write(data)
+        self._flush()
+
+    def rest(self):
+        """What is said until the stream ends."""
+        self.incoming.write(rest_until_end(self.sock))
+        return self.tls.read(65536)
+
+
 @pytest.mark.parametrize("port, status", [("rest", 200), ("ws", 503)])
 def test_a_handshake_under_way_is_completed_in_a_drain(made, port, status):
     """Whoever had begun is told, and not cut."""
     sets = pem(made) + ("pushca.limits.close-wait-ms=20000", "pushca.drain-ms=60000", "pushca.pusher.shards=1")
     server = Server(*sets, tls=trusting(made))
     ticket = "/" + server.open().rsplit("/", 1)[1]
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = trusting(made).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
-    with secure(server, made) as idle, socket.create_connection(getattr(server, port), timeout=20) as sock:
-        with pytest.raises(ssl.SSLWantReadError):
-            client.do_handshake()
-        sock.sendall(outgoing.read())
-        incoming.write(sock.recv(1))
+    with secure(server, made) as idle, Halfway(getattr(server, port), made) as begun:
         server.process.send_signal(signal.SIGTERM)
         assert rest_until_end(idle) == b""  # idle connections end: so would this one
-        done = False
-        while not done:
-            incoming.write(sock.recv(65536))
-            with contextlib.suppress(ssl.SSLWantReadError):
-                client.do_handshake()
-                done = True
-        client.write(handshake("/actuator/health/liveness" if port == "rest" else ticket))
-        sock.sendall(outgoing.read())
-        incoming.write(rest_until_end(sock))
-        answer, _ = parse_answer(client.read(65536))
+        begun.complete()
+        begun.say(handshake("/actuator/health/liveness" if port == "rest" else ticket))
+        answer, _ = parse_answer(begun.rest())
         assert answer.status == status and answer.headers["connection"] == "close"
     assert server.stop() == 0
     assert "drain cut" not in server.log()
@@ -701,23 +727,11 @@ def test_a_head_that_begins_in_a_drain_does_not_hold_the_end(made):
     with socket.create_connection(server.rest, timeout=20) as plain:
         plain.sendall(client_hello())
         assert plain.recv(1)  # a handshake that stands still, beside
-        with socket.create_connection(server.rest, timeout=20) as sock:
-            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            client = trusting(made).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
-            with pytest.raises(ssl.SSLWantReadError):
-                client.do_handshake()
-            sock.sendall(outgoing.read())
-            incoming.write(sock.recv(1))
+        with Halfway(server.rest, made) as begun:
             server.process.send_signal(signal.SIGTERM)
-            done = False
-            while not done:
-                incoming.write(sock.recv(65536))
-                with contextlib.suppress(ssl.SSLWantReadError):
-                    client.do_handshake()
-                    done = True
-            client.write(b"GE")
-            sock.sendall(outgoing.read())
-            rest_until_end(sock)
+            begun.complete()
+            begun.say(b"GE")
+            rest_until_end(begun.sock)
     assert server.stop() == 0
     assert "drain cut" not in server.log()
 

@@ -149,18 +149,26 @@ static void it_comes_back_to_the_node_of_the_older_socket(void **state)
     assert_served_by(0, 0); /* by the first one, which was left out before */
 }
 
+/* A client connects to node 0, then to node 1, and that one closes. The number of the older one. */
+static int lose_the_newer_socket(void)
+{
+    int first = w.sockets;
+
+    connect_to(0, 0);
+    settle();
+    connect_to(1, 0);
+    settle();
+    close_sock(&w.sock[first + 1]);
+    return first;
+}
+
 /* It leaves while its older socket is about to be served, or has just closed. */
 static void both_sockets_close_at_once(void **state)
 {
     (void)state;
     for (int steps = 0; steps < 12; steps++) {
-        int first = w.sockets;
+        int first = lose_the_newer_socket();
 
-        connect_to(0, 0);
-        settle();
-        connect_to(1, 0);
-        settle();
-        close_sock(&w.sock[first + 1]);
         for (int i = 0; i < steps; i++)
             if (!fake_answer(1) && !notes_step(i % 3) && !wire_step(1, 0))
                 notes_step(0);
@@ -327,13 +335,8 @@ static void redis_breaks_off_in_the_middle(void **state)
 {
     (void)state;
     for (int steps = 0; steps < 20; steps++) {
-        int first = w.sockets;
+        int first = lose_the_newer_socket();
 
-        connect_to(0, 0);
-        settle();
-        connect_to(1, 0);
-        settle();
-        close_sock(&w.sock[first + 1]);
         for (int i = 0; i < steps; i++)
             if (!fake_answer(1) && !notes_step(i % 3))
                 wire_step(i % 2, 1 - i % 2);
