@@ -8,8 +8,9 @@ enum {
     EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
     PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
     TIMERS_A_TURN = 32,   /* the rest is due again at once, after a look at the sockets */
-    LATE_LEAST_US = 50,   /* time for late descriptors in one turn: so much, or half of what the */
-    LATE_MOST_US = 250,   /* rest of the turn took, but not more than that, */
+    LATE_LEAST_US = 50,   /* time for late descriptors in one turn: half of what its rest took, at
+                             least so much, */
+    LATE_MOST_US = 250,   /* and at most so much, */
     LATE_MOST = 4096,     /* and at most so many calls, whatever the clock says */
 };
 

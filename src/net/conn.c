@@ -24,8 +24,8 @@ enum {
     LOAD_MOST = 1024,
     LOAD_BUSY = 64,         /* over it: some two thousand reads or four MiB a second */
     READ_BYTES = 16 * 1024, /* one read */
-    LATE_BYTES = 2 * 1024,  /* one read of a late socket, and of all others */
-    LARGE_READS = 4,        /* when so many in a turn had more to say than that */
+    LATE_BYTES = 2 * 1024,  /* one read of a late socket, and of any other */
+    LARGE_READS = 4,        /* after so many in a turn that had more to say than that */
     BURY_US = 200,          /* time for burying in one turn; at least one is */
     STREAK_GAP = 4,         /* turns without it that a streak survives */
     STREAK_BUSY = 8,
