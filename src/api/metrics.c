@@ -31,6 +31,8 @@ const struct metric metrics[] = {
     GAUGE(METER_MEM_CONNECTIONS, "pushca.memory.part", "bytes", NULL, {"part", "connections"}),
     GAUGE(METER_MEM_PENDING, "pushca.memory.part", "bytes", NULL, {"part", "pending"}),
     GAUGE(METER_MEM_OTHER, "pushca.memory.part", "bytes", NULL, {"part", "other"}),
+    GAUGE(METER_MEM_SPARE, "pushca.memory.spare", "bytes",
+          "Large blocks freed less than a second ago, kept for the next one", NO_LABEL),
     GAUGE(METER_CONNS_HTTP, "pushca.connections", NULL,
           "Open HTTP connections by listener; of the WebSocket listener those not yet upgraded",
           {"listener", "rest"}),

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-enum { FIRST_BYTES = 64 };
+enum { FIRST_BYTES = 64, ROUND_BYTES = 4096 };
 
 void buf_fini(struct buf *b)
 {
@@ -13,13 +13,24 @@ void buf_fini(struct buf *b)
     *b = (struct buf){0};
 }
 
+/* Twice as large, or a power of two below that, so that many large ones have one size: the
+   allocator then has the next one's pages. */
+static size_t grown(const struct buf *b, size_t least)
+{
+    size_t cap = b->cap ? b->cap * 2 : FIRST_BYTES, round = ROUND_BYTES;
+
+    if (cap < least)
+        return least;
+    while (round <= cap / 2)
+        round *= 2;
+    return round <= cap && round >= least ? round : cap;
+}
+
 char *buf_reserve(struct buf *b, size_t n)
 {
     if (b->cap - b->len < n || !b->at) {
-        size_t cap = b->cap ? b->cap * 2 : FIRST_BYTES;
+        size_t cap = grown(b, b->len + n);
 
-        if (cap < b->len + n)
-            cap = b->len + n;
         b->at = mem_resize(b->at, cap);
         b->cap = cap;
     }

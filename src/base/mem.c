@@ -16,6 +16,9 @@ enum {
     TRY_APART_NS = 1000 * 1000,
     MEND_APART_MS = 1000,
     LARGE_BYTES = 1024 * 1024,
+    PAGE_BYTES = 4096,
+    SPARES = 2,
+    SPARE_MS = 1000, /* after the last one was freed */
 };
 
 static void *counted(void *p)
@@ -31,6 +34,74 @@ void mem_return_large(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES);
+}
+
+/* ---- spares ---- */
+
+/* Large blocks that were freed wait here for the next one: fresh pages cost two microseconds each,
+   half a millisecond for a block, in which everybody else waits. */
+static struct {
+    _Atomic(void *) of[SPARES]; /* null: none */
+    _Atomic int64_t end_ms;     /* when they go back to the system; 0: not known yet */
+} spares;
+
+static bool is_large(size_t size)
+{
+    return size >= LARGE_BYTES && size < 2 * LARGE_BYTES + PAGE_BYTES;
+}
+
+static bool keep_spare(void *p, size_t size)
+{
+    void *none = NULL;
+
+    for (int i = 0; i < SPARES; i++, none = NULL)
+        if (atomic_compare_exchange_strong(&spares.of[i], &none, p)) {
+            meter_add(METER_MEM_SPARE, (int64_t)size);
+            atomic_store(&spares.end_ms, 0);
+            return true;
+        }
+    return false;
+}
+
+static void *take(int i)
+{
+    void *p = atomic_exchange(&spares.of[i], NULL);
+
+    if (p)
+        meter_add(METER_MEM_SPARE, -(int64_t)malloc_usable_size(p));
+    return p;
+}
+
+/* At least so large; null: there is none. One that is too small makes room for what is used now. */
+static void *take_spare(size_t size)
+{
+    void *p = NULL;
+
+    for (int i = 0; i < SPARES && !p; i++)
+        p = take(i);
+    if (p && malloc_usable_size(p) < size) {
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void drop_spares(void)
+{
+    for (int i = 0; i < SPARES; i++)
+        free(take(i));
+}
+
+static void mind_spares(int64_t now_ms)
+{
+    int64_t end_ms = atomic_load_explicit(&spares.end_ms, memory_order_relaxed);
+
+    if (end_ms == 0) {
+        atomic_store(&spares.end_ms, now_ms + SPARE_MS);
+    } else if (now_ms >= end_ms) {
+        atomic_store(&spares.end_ms, INT64_MAX);
+        drop_spares();
+    }
 }
 
 /* ---- the reserve ---- */
@@ -98,6 +169,7 @@ void mem_mend(int64_t now_ms)
     int64_t due = atomic_load_explicit(&reserve.mend_at_ms, memory_order_relaxed);
     void *p;
 
+    mind_spares(now_ms);
     if (!mem_is_short() || now_ms < due ||
         !atomic_compare_exchange_strong(&reserve.mend_at_ms, &due, now_ms + MEND_APART_MS))
         return;
@@ -126,6 +198,7 @@ static void *insist(void *p, size_t size)
     void *moved;
     int i;
 
+    drop_spares();
     give_reserve_up();
     for (i = 0; i < TRIES; i++) {
         moved = realloc(p, size);
@@ -156,10 +229,30 @@ void *mem_zero(size_t size)
     return counted(p);
 }
 
+/* A new block's first pages at once: a fault for each takes twice as long. */
+static void *move_to_large(void *p, size_t before, size_t size)
+{
+    char *moved = take_spare(size);
+    size_t off;
+
+    if (!moved) {
+        moved = malloc(size);
+        if (!moved)
+            return NULL;
+        off = (uintptr_t)moved % PAGE_BYTES;
+        (void)madvise(moved - off, before + off,
+                      MADV_POPULATE_WRITE); /* in vain before Linux 5.14 */
+    }
+    memcpy(moved, p, before);
+    free(p);
+    return moved;
+}
+
 void *mem_resize(void *p, size_t size)
 {
     int64_t before = p ? (int64_t)malloc_usable_size(p) : 0;
-    void *moved = realloc(p, size ? size : 1);
+    bool moves = is_large(size) && before >= LARGE_BYTES / 4 && before < LARGE_BYTES;
+    void *moved = moves ? move_to_large(p, (size_t)before, size) : realloc(p, size ? size : 1);
 
     if (!moved)
         moved = insist(p, size ? size : 1);
@@ -169,10 +262,14 @@ void *mem_resize(void *p, size_t size)
 
 void mem_free(void *p)
 {
+    size_t size;
+
     if (!p)
         return;
-    meter_add(METER_MEM_HELD, -(int64_t)malloc_usable_size(p));
-    free(p);
+    size = malloc_usable_size(p);
+    meter_add(METER_MEM_HELD, -(int64_t)size);
+    if (!is_large(size) || !keep_spare(p, size))
+        free(p);
 }
 
 size_t mem_size(void *p)
@@ -189,7 +286,9 @@ static bool is_over(size_t size)
 
 enum err mem_ask(size_t size, void **out)
 {
-    *out = malloc(size ? size : 1);
+    *out = is_large(size) ? take_spare(size) : NULL;
+    if (!*out)
+        *out = malloc(size ? size : 1);
     if (!*out)
         return ERR_FULL;
     counted(*out);

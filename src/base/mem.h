@@ -40,7 +40,9 @@ int64_t mem_held(void);
 /* The budget of the process, for mem_try. 0: none. */
 void mem_limit(int64_t bytes);
 
-/* Blocks of 1 MiB and more go back to the system when they are freed. By main, before all else. */
+/* Blocks of 1 MiB and more go back to the system when they are freed; by main, before all else. Two
+   of up to 2 MiB do so a second later, in mem_mend: until then the next one gets their pages. They
+   count as METER_MEM_SPARE and not as held. */
 void mem_return_large(void);
 
 /* Whatever this thread took and gave back since `before`, when its balance was that, belongs to
@@ -63,6 +65,7 @@ void mem_reserve_close(void);
 
 bool mem_is_short(void);
 
-/* Takes the reserve again if it is gone and the system grants it, at most once a second over all
-   threads. Called every turn; costs nothing while it is there. */
+/* Frees large blocks that were not used again, and takes the reserve again if it is gone and the
+   system grants it, at most once a second over all threads. Called every turn; costs next to
+   nothing while there is nothing to do. */
 void mem_mend(int64_t now_ms);

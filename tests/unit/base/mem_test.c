@@ -147,6 +147,115 @@ static void what_changed_is_booked_on_a_part(void **state)
     assert_int_equal(meter_sum(METER_MEM_PENDING), part);
 }
 
+enum { LARGE = 1024 * 1024, SPARE_MS = 1000 };
+
+static void *large(size_t size)
+{
+    void *p;
+
+    assert_int_equal(mem_try(size, &p), ERR_OK);
+    memset(p, 'x', size);
+    return p;
+}
+
+/* None is kept from before. */
+static void drop_spares(void)
+{
+    mem_mend(1);
+    mem_mend(1 + SPARE_MS);
+    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
+}
+
+static void a_freed_large_block_is_the_next_one(void **state)
+{
+    int64_t before = mem_held();
+    char *p, *q, *r;
+
+    (void)state;
+    drop_spares();
+    p = large(LARGE);
+    mem_free(p);
+    assert_true(meter_sum(METER_MEM_SPARE) >= LARGE);
+    assert_int_equal(mem_held(), before);
+    q = large(LARGE);
+    assert_ptr_equal(q, p);
+    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
+    assert_true(mem_held() >= before + LARGE);
+    mem_free(q);
+    r = mem_resize(mem_alloc(LARGE / 2), LARGE); /* grows into it */
+    assert_ptr_equal(r, p);
+    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
+    mem_free(r);
+    r = large(3 * LARGE / 2); /* it is too small: its place is for what is used now */
+    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
+    mem_free(r);
+    assert_true(meter_sum(METER_MEM_SPARE) >= 3 * LARGE / 2);
+    mem_free(large(LARGE)); /* which has room for less, too */
+    assert_true(meter_sum(METER_MEM_SPARE) >= 3 * LARGE / 2);
+    assert_int_equal(mem_held(), before);
+    drop_spares();
+}
+
+static void two_spares_at_most_and_none_that_is_larger(void **state)
+{
+    void *p[3];
+    int i;
+
+    (void)state;
+    drop_spares();
+    mem_free(large(LARGE - 65536));
+    mem_free(large(2 * LARGE + 65536));
+    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
+    for (i = 0; i < 3; i++)
+        p[i] = large(LARGE);
+    for (i = 0; i < 3; i++)
+        mem_free(p[i]);
+    assert_true(meter_sum(METER_MEM_SPARE) >= 2 * LARGE);
+    assert_true(meter_sum(METER_MEM_SPARE) < 3 * LARGE);
+    drop_spares();
+}
+
+static void a_spare_goes_a_second_after_the_last_was_freed(void **state)
+{
+    (void)state;
+    drop_spares();
+    mem_free(large(LARGE));
+    mem_mend(5000);
+    mem_mend(5000 + SPARE_MS - 1);
+    assert_true(meter_sum(METER_MEM_SPARE) >= LARGE);
+    mem_free(large(LARGE)); /* used: its time begins again */
+    mem_mend(5000 + SPARE_MS);
+    mem_mend(5000 + 2 * SPARE_MS - 1);
+    assert_true(meter_sum(METER_MEM_SPARE) >= LARGE);
+    mem_mend(5000 + 2 * SPARE_MS);
+    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
+}
+
+static void what_grows_to_a_large_block_stays_what_it_is(void **state)
+{
+    size_t sizes[] = {LARGE / 4, LARGE - 100, LARGE, LARGE + 26, 2 * LARGE, 3 * LARGE}, i, k, len;
+    struct dice d = dice_new("mem large");
+    int round;
+
+    (void)state;
+    for (round = 0; round < 20; round++) {
+        unsigned char *p = mem_alloc(LARGE / 8);
+
+        for (i = 0, len = LARGE / 8; i < 6; len = sizes[i++]) {
+            for (k = 0; k < len; k++)
+                p[k] = (unsigned char)(k * 7 + i);
+            p = mem_resize(p, sizes[i]);
+            for (k = 0; k < len; k++)
+                if (p[k] != (unsigned char)(k * 7 + i))
+                    fail_msg("byte %zu of %zu changed", k, len);
+            if (dice_roll(&d, 2))
+                mem_free(large(LARGE + dice_roll(&d, LARGE)));
+        }
+        mem_free(p);
+    }
+    drop_spares();
+}
+
 static void alloc_too_much(void)
 {
     mem_free(mem_alloc(too_much));
@@ -251,6 +360,10 @@ int main(void)
         cmocka_unit_test(try_answers_full),
         cmocka_unit_test(try_stays_under_the_limit),
         cmocka_unit_test(what_changed_is_booked_on_a_part),
+        cmocka_unit_test(a_freed_large_block_is_the_next_one),
+        cmocka_unit_test(two_spares_at_most_and_none_that_is_larger),
+        cmocka_unit_test(a_spare_goes_a_second_after_the_last_was_freed),
+        cmocka_unit_test(what_grows_to_a_large_block_stays_what_it_is),
         cmocka_unit_test(the_others_die_with_a_word),
         cmocka_unit_test(the_word_is_json_where_the_log_is),
         cmocka_unit_test(without_a_reserve_nothing_is_short),
