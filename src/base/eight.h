@@ -24,6 +24,15 @@ static inline uint64_t eight_equal(uint64_t eight, unsigned char c)
     return eight_zeros(eight ^ eight_of(c));
 }
 
+/* How many bytes are c, exactly. */
+static inline unsigned eight_count(uint64_t eight, unsigned char c)
+{
+    uint64_t low = eight_of(0x7f), other = eight ^ eight_of(c);
+    uint64_t ones = ~(((other & low) + low) | other | low) >> 7;
+
+    return (unsigned)(ones * eight_of(1) >> 56);
+}
+
 /* The same for controls, that is bytes below a space. */
 static inline uint64_t eight_controls(uint64_t eight)
 {

@@ -128,9 +128,15 @@ enum err json_parse(struct json *j, struct bytes text, struct json_value *root, 
     enum err e;
 
     *root = (struct json_value){0};
-    if (json_values_exceed(text, j->max_values))
+    switch (json_excess(text, j->max_values, j->max_depth)) {
+    case JSON_FITS:
+        break;
+    case JSON_MANY:
         return problem_set(why, ERR_BAD, "more values than pushca.limits.json-values (%zu) allows",
                            j->max_values);
+    case JSON_DEEP:
+        return say_fault(j, text, why);
+    }
     e = text.len ? json_dom_parse(j->dom, text, &j->doc) : ERR_BAD;
     if (!e)
         e = check_tree(j, &twice);

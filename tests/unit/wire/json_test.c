@@ -492,12 +492,18 @@ static void test_array_longer_than_the_tape_counts(void **state)
 /* A text of so many values: a root with the others in it, of all kinds. */
 static struct bytes text_of_values(struct buf *out, int count)
 {
-    static const char *const kinds[] = {"1", "\"a,[\\\"{,\"", "[]", "{ }", "null", "[ \n]", "\"\""};
+    static const char *const kinds[] = {
+        "1", "\"a,[\\\"{,\"", "[]", "{ }", "null", "[ \n]", "\"\"", "-1", "2.5e-1",
+    };
+    static const int kinds_len = sizeof(kinds) / sizeof(kinds[0]);
 
     out->len = 0;
     buf_add_char(out, '[');
-    for (int i = 1; i < count; i++)
-        buf_printf(out, "%s%s", i > 1 ? ", " : "", kinds[i % 7]);
+    for (int i = 1; i < count; i++) {
+        if (i > 1)
+            buf_add(out, i % 4 ? BYTES(",") : BYTES(", "));
+        buf_add(out, bytes_text(kinds[i % kinds_len]));
+    }
     buf_add_char(out, ']');
     return buf_bytes(out);
 }
@@ -520,6 +526,39 @@ static void test_limit_of_values(void **state)
     bad(BYTES("[1,2,3]"), "more values than pushca.limits.json-values (3) allows");
     bad(BYTES("\"never ended, and a backslash at its end: \\"),
         "line 1, column 1: a string that does not end");
+    json_limit_values(parser, SIZE_MAX);
+    buf_fini(&text);
+}
+
+/* Of a long text depth is seen before it is parsed, and told all the same. */
+static void test_limit_of_depth_in_long_texts(void **state)
+{
+    const struct bytes before = BYTES("[1,[2],\"[[[[[[[[[[\",{\"a\":[3]},");
+    struct buf text = {0};
+    char where[100];
+    int i;
+
+    (void)state;
+    snprintf(where, sizeof(where),
+             "line 1, column %zu: nested deeper than pushca.limits.json-depth allows",
+             before.len + DEPTH);
+    json_limit_values(parser, 1000);
+    for (int deep = DEPTH - 2; deep <= DEPTH + 2; deep++) {
+        text.len = 0;
+        buf_add(&text, before);
+        for (i = 1; i < deep; i++)
+            buf_add(&text, BYTES("["));
+        for (i = 1; i < deep; i++)
+            buf_add(&text, BYTES("]"));
+        buf_add(&text, BYTES(",\""));
+        for (i = 0; i < 3000; i++)
+            buf_add_char(&text, 'x');
+        buf_add(&text, BYTES("\"]"));
+        if (deep <= DEPTH)
+            (void)good(buf_bytes(&text));
+        else
+            bad(buf_bytes(&text), where);
+    }
     json_limit_values(parser, SIZE_MAX);
     buf_fini(&text);
 }
@@ -594,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_texts_of_many_sizes),
         cmocka_unit_test(test_array_longer_than_the_tape_counts),
         cmocka_unit_test(test_limit_of_values),
+        cmocka_unit_test(test_limit_of_depth_in_long_texts),
         cmocka_unit_test(test_a_large_text_leaves_nothing_behind),
         cmocka_unit_test(test_over_the_memory_limit_it_is_refused),
     };
