@@ -22,6 +22,10 @@ SLOW_STEP_S = 0.05  # between two bytes of a slow peer
 FLOODERS = 50
 SLOW_PEERS = 500
 PIECE = 64 * 1024
+# The generator's core is the attacker's, too, and the kernel does not leave a long call for it: small pieces, and
+# little that waits in the kernel, whose memory is not what is attacked.
+SEND_BYTES = 64 * 1024
+KERNEL_BYTES = 64 * 1024
 
 
 def frame(opcode, payload, final=True):
@@ -60,6 +64,7 @@ class Peer:
         self.is_open = False
         self.socket = socket.socket()
         self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
         self.socket.connect_ex((HOST, port))
         self.mask = 0
         attack.peers.add(self)
@@ -100,7 +105,7 @@ class Peer:
                 if not self.out and self.again:
                     self.out = memoryview(self.again(self))
                 if self.out:
-                    sent = self.socket.send(self.out)
+                    sent = self.socket.send(self.out[:SEND_BYTES])
                     self.attack.sent += sent
                     self.out = self.out[sent:]
             self.want()
