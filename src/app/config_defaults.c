@@ -12,7 +12,7 @@ enum {
     HANDSHAKES_MIN = 1024, /* so many may come between two turns of a busy machine */
     OWN_MIN = 64,
     OWN_FIXED = 32, /* standard streams, signals, libraries */
-    OWN_SHARD = 4,  /* epoll, eventfd, two listeners */
+    OWN_SHARD = 5,  /* two epolls, eventfd, two listeners */
     MEMORY_MIN = 64 * MIB,
     SOFT_QUEUE = 65536,
     NODE_BYTES = 6,

@@ -26,6 +26,14 @@ static bool on_late(void *shard, uint64_t tag, uint32_t events)
     return net_on_late(&s->net, tag, events);
 }
 
+static void on_park(void *shard, uint64_t tag)
+{
+    struct shard *s = shard;
+
+    if (!api_owns(tag))
+        net_on_park(&s->net, tag);
+}
+
 void wire(struct hub *h)
 {
     h->on_note[NOTE_ADOPT] = ws_server_on_adopt;
@@ -45,5 +53,6 @@ void wire(struct hub *h)
     h->on_note[NOTE_DRAIN] = drain_on_note;
     h->on_ready = on_ready;
     h->on_late = on_late;
+    h->on_park = on_park;
     h->discard = arrival_free;
 }

@@ -26,7 +26,7 @@
 #include "wire/upgrade.h"
 
 /* Above every conn's and listener's tag, below the loop's own. */
-#define SIGNAL_TAG (LOOP_WAKE_TAG - 1)
+#define SIGNAL_TAG (LOOP_PARKED_TAG - 1)
 
 enum { LARGEST_CASE = 16 * 1024 * 1024 };
 
@@ -148,6 +148,13 @@ static bool on_late(void *owner, uint64_t tag, uint32_t events)
     return net_on_late(&e->net, tag, events);
 }
 
+static void on_park(void *owner, uint64_t tag)
+{
+    struct echo *e = owner;
+
+    net_on_park(&e->net, tag);
+}
+
 static bool on_write(void *owner)
 {
     struct echo *e = owner;
@@ -218,6 +225,7 @@ static enum err echo_open(struct echo *e, const struct options *o, const struct 
     struct loop_hooks hooks = {.owner = e,
                                .on_ready = on_ready,
                                .on_late = on_late,
+                               .on_park = on_park,
                                .on_write = on_write,
                                .on_bury = on_bury};
     enum err err;

@@ -7,11 +7,14 @@
 enum {
     EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
     PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
-    TIMERS_A_TURN = 32,   /* the rest is due again at once, after a look at the sockets */
+    TIMERS_A_TURN = 8,    /* the rest is due again at once, after a look at the sockets */
     LATE_LEAST_US = 50,   /* time for late descriptors in one turn: half of what its rest took, at
                              least so much, */
     LATE_MOST_US = 250,   /* and at most so much, */
     LATE_MOST = 4096,     /* and at most so many calls, whatever the clock says */
+    PARK_LEAST = 64,      /* fewer cost less where they are than to be moved */
+    PARK_A_TURN = 16,
+    PARKED_AT_ONCE = 16,
 };
 
 enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks *hooks)
@@ -20,8 +23,13 @@ enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks 
 
     if (e)
         return e;
-    e = poll_add(&l->poll, inbox_wake_fd(inbox), EPOLLIN, LOOP_WAKE_TAG);
+    e = poll_open(&l->parked);
+    if (!e)
+        e = poll_nest(&l->poll, &l->parked, LOOP_PARKED_TAG);
+    if (!e)
+        e = poll_add(&l->poll, inbox_wake_fd(inbox), EPOLLIN, LOOP_WAKE_TAG);
     if (e) {
+        poll_close(&l->parked);
         poll_close(&l->poll);
         return e;
     }
@@ -39,6 +47,7 @@ enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks 
 void loop_close(struct loop *l)
 {
     poll_remove(&l->poll, inbox_wake_fd(l->inbox));
+    poll_close(&l->parked);
     poll_close(&l->poll);
 }
 
@@ -61,9 +70,12 @@ static int await_events(struct loop *l, struct epoll_event *events, int64_t max_
 {
     int n = poll_wait(&l->poll, events, EVENTS_A_TURN, patience_ms(l, max_wait_ms)), kept = 0;
 
+    l->parked_is_ready = false;
     for (int i = 0; i < n; i++)
         if (events[i].data.u64 == LOOP_WAKE_TAG)
             poll_woken(inbox_wake_fd(l->inbox));
+        else if (events[i].data.u64 == LOOP_PARKED_TAG)
+            l->parked_is_ready = true;
         else
             events[kept++] = events[i];
     return kept;
@@ -104,32 +116,76 @@ static int read_ready(struct loop *l, struct epoll_event *events, int n)
     return late;
 }
 
+static int64_t late_slice_us(int64_t rest_us)
+{
+    int64_t slice_us = rest_us / 2;
+
+    if (slice_us < LATE_LEAST_US)
+        return LATE_LEAST_US;
+    return slice_us < LATE_MOST_US ? slice_us : LATE_MOST_US;
+}
+
 /* The kernel tells the same descriptors in the same order every time, so the first one of a slice
-   is the next of the last slice. What is left when the slice is over comes again. */
-static void read_late(struct loop *l, struct epoll_event *events, int n, int64_t begun_us)
+   is the next of the last slice. What is left when the slice is over keeps its events; how many
+   that are. */
+static int read_fresh(struct loop *l, struct epoll_event *events, int n, int64_t end_us)
 {
     const struct loop_hooks *h = &l->hooks;
-    int64_t now_us, slice_us;
-    int done = 0;
+    int left = n;
 
-    if (n == 0 || !h->on_late || is_pressed(l))
-        return;
-    now_us = clock_mono_us();
-    slice_us = (now_us - begun_us) / 2;
-    if (slice_us < LATE_LEAST_US)
-        slice_us = LATE_LEAST_US;
-    if (slice_us > LATE_MOST_US)
-        slice_us = LATE_MOST_US;
-    for (int i = 0; done < n && i < LATE_MOST && clock_mono_us() - now_us < slice_us; i++) {
+    for (int i = 0; left > 0 && i < LATE_MOST && clock_mono_us() < end_us; i++) {
         struct epoll_event *e = &events[l->late++ % (uint32_t)n];
 
         if (!e->events) /* had no more */
             continue;
         if (!h->on_late(h->owner, e->data.u64, e->events)) {
             e->events = 0;
-            done++;
+            left--;
         }
     }
+    return left;
+}
+
+static void park(struct loop *l, const struct epoll_event *events, int n)
+{
+    int done = 0;
+
+    for (int i = 0; i < n && done < PARK_A_TURN && l->hooks.on_park; i++)
+        if (events[i].events) {
+            l->hooks.on_park(l->hooks.owner, events[i].data.u64);
+            done++;
+        }
+}
+
+/* Who was told goes to the end of the kernel's own line. */
+static void read_parked(struct loop *l, int64_t end_us)
+{
+    const struct loop_hooks *h = &l->hooks;
+    struct epoll_event some[PARKED_AT_ONCE];
+    int n, told = 0;
+
+    do {
+        n = poll_wait(&l->parked, some, PARKED_AT_ONCE, 0);
+        for (int i = 0; i < n; i++)
+            (void)h->on_late(h->owner, some[i].data.u64, some[i].events);
+        told += n;
+    } while (n > 0 && told < LATE_MOST && clock_mono_us() < end_us);
+}
+
+/* Parked ones have half of the slice at least. */
+static void read_late(struct loop *l, struct epoll_event *events, int n, int64_t begun_us)
+{
+    int64_t now_us, slice_us;
+
+    if ((n == 0 && !l->parked_is_ready) || !l->hooks.on_late || is_pressed(l))
+        return;
+    now_us = clock_mono_us();
+    slice_us = late_slice_us(now_us - begun_us);
+    if (n > 0 && read_fresh(l, events, n,
+                            now_us + (l->parked_is_ready ? slice_us / 2 : slice_us)) >= PARK_LEAST)
+        park(l, events, n);
+    if (l->parked_is_ready)
+        read_parked(l, now_us + slice_us);
     l->hurry = true; /* what they have to say is posted and written in the next turn */
     sched_yield();   /* a thread that never waits lets the kernel's own, that deliver what was
                         written, wait for milliseconds */

@@ -8,7 +8,8 @@
  *   TIMERS what is due
  *   POST   on_post: hand staged notes over
  *   WRITE  on_write: dirty sockets; true means more is left: no waiting before the next turn
- *   LATE   on_late for those descriptors, round and round, while their slice of time lasts
+ *   LATE   on_late for those descriptors and the parked ones, round and round, while their slice of
+ *          time lasts; on_park for those left, if they are many
  *   BURY   on_bury: free what closed
  *
  * Control enters a thread in INBOX, READ, TIMERS and LATE only, never from inside another call.
@@ -31,12 +32,16 @@ struct loop_hooks {
     bool (*on_write)(void *owner);
     void (*on_bury)(void *owner);
     bool (*on_late)(void *owner, uint64_t tag, uint32_t events); /* true: there may be more now */
+    /* It was not its turn while the slice lasted, and many others' neither: it may move to the
+       loop's `parked`, where it waits without being told in every turn. */
+    void (*on_park)(void *owner, uint64_t tag);
     /* True: an inbox we post to is over its mark; READ and LATE are skipped. */
     bool (*is_pressed)(void *owner);
 };
 
 struct loop {
     struct poll poll;
+    struct poll parked; /* descriptors that all come late; told as one in `poll` */
     struct wheel wheel;
     struct inbox *inbox;
     struct loop_hooks hooks;
@@ -44,10 +49,12 @@ struct loop {
     uint32_t late;  /* how many descriptors came late so far: whose turn it is */
     uint32_t turn;  /* its number */
     bool stopping, hurry;
+    bool parked_is_ready; /* somebody in `parked`, in this turn */
 };
 
-/* Tag value the loop keeps for its inbox's wake descriptor. */
-#define LOOP_WAKE_TAG UINT64_MAX
+/* Tag values the loop keeps for its inbox's wake descriptor, and for `parked`. */
+#define LOOP_WAKE_TAG   UINT64_MAX
+#define LOOP_PARKED_TAG (UINT64_MAX - 1)
 
 MUST_USE enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks *hooks);
 void loop_close(struct loop *l);

@@ -44,6 +44,20 @@ void poll_remove(struct poll *p, int fd)
     CHECK(control(p, EPOLL_CTL_DEL, fd, 0, 0) == 0);
 }
 
+enum err poll_move(struct poll *from, struct poll *to, int fd, uint32_t events, uint64_t tag)
+{
+    enum err e = poll_add(to, fd, events, tag);
+
+    if (!e)
+        poll_remove(from, fd);
+    return e;
+}
+
+enum err poll_nest(struct poll *outer, struct poll *inner, uint64_t tag)
+{
+    return poll_add(outer, inner->fd, EPOLLIN, tag);
+}
+
 int poll_wait(struct poll *p, struct epoll_event *events, int max, int64_t timeout_ms)
 {
     int timeout = timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;

@@ -21,6 +21,13 @@ MUST_USE enum err poll_add(struct poll *p, int fd, uint32_t events, uint64_t tag
 void poll_change(struct poll *p, int fd, uint32_t events, uint64_t tag);
 void poll_remove(struct poll *p, int fd);
 
+/* From one poll to another. An error: it stays where it was. */
+MUST_USE enum err poll_move(struct poll *from, struct poll *to, int fd, uint32_t events,
+                            uint64_t tag);
+
+/* Outer tells tag, readable, as long as inner has events to tell. */
+MUST_USE enum err poll_nest(struct poll *outer, struct poll *inner, uint64_t tag);
+
 /* Waits at most timeout_ms (-1: for ever); returns how many events were filled in. */
 int poll_wait(struct poll *p, struct epoll_event *events, int max, int64_t timeout_ms);
 

@@ -185,6 +185,7 @@ static enum err shard_open(struct shard *s)
                                .on_post = on_post,
                                .on_write = on_write,
                                .on_late = s->hub->on_late,
+                               .on_park = s->hub->on_park,
                                .on_bury = on_bury,
                                .is_pressed = is_pressed};
     enum err e = inbox_open(&s->inbox);

@@ -54,6 +54,7 @@ struct hub {
     note_handler *on_note[NOTE_KINDS]; /* filled once, in app/start.c; null: not expected */
     bool (*on_ready)(void *shard, uint64_t tag, uint32_t events); /* READ: conns; as loop_hooks */
     bool (*on_late)(void *shard, uint64_t tag, uint32_t events);  /* LATE: listeners, too */
+    void (*on_park)(void *shard, uint64_t tag);                   /* LATE: conns */
     void (*discard)(struct arrival *a); /* for arrivals still in a note at the end */
     _Atomic bool ready, draining;       /* for health */
     struct bus bus;                     /* to the other nodes of a cluster */

@@ -6,6 +6,7 @@
 #include "base/meter.h"
 #include "flow/frame.h"
 #include "net/conn_tls.h"
+#include "net/late.h"
 #include "net/plain_answer.h"
 #include "net/sock.h"
 #include "net/tls.h"
@@ -18,18 +19,11 @@ enum {
     WRITE_BYTES = 64 * 1024, /* to one socket in one turn */
     WRITE_FRAMES = 64,
     SCRATCH_BYTES = 1024,
-    BEHIND_MS = 1000,  /* blocked this long: not keeping up */
-    LOAD_MS = 16,      /* half of a socket's load is forgotten in so long */
-    LOAD_BYTES = 1024, /* count as much as one more read */
-    LOAD_MOST = 1024,
-    LOAD_BUSY = 64,         /* over it: some two thousand reads or four MiB a second */
+    BEHIND_MS = 1000,       /* blocked this long: not keeping up */
     READ_BYTES = 16 * 1024, /* one read */
     LATE_BYTES = 2 * 1024,  /* one read of a late socket, and of any other */
     LARGE_READS = 4,        /* after so many in a turn that had more to say than that */
-    BURY_US = 200,          /* time for burying in one turn; at least one is */
-    STREAK_GAP = 4,         /* turns without it that a streak survives */
-    STREAK_BUSY = 8,
-    STREAK_CROWD = 8, /* with fewer ready there is nobody to be heard before it */
+    BURY_US = 50,           /* time for burying in one turn; at least one is */
 };
 
 static void on_due(struct timer *t);
@@ -96,7 +90,7 @@ static void add_block(struct net *n)
     }
 }
 
-static uint64_t tag_of(const struct conn *c)
+uint64_t conn_tag(const struct conn *c)
 {
     return (uint64_t)c->gen << 32 | c->slot;
 }
@@ -119,7 +113,7 @@ enum err conn_open(struct net *n, int fd, const struct conn_ops *ops, void *user
     if (list_is_empty(&n->free))
         add_block(n);
     c = container_of(list_first(&n->free), struct conn, link);
-    e = poll_add(&n->loop->poll, fd, EPOLLIN, tag_of(c));
+    e = poll_add(&n->loop->poll, fd, EPOLLIN, conn_tag(c));
     if (e) {
         sock_close(fd);
         return e;
@@ -209,6 +203,13 @@ bool conn_is_behind(const struct conn *c)
     return c->out_on && c->net->loop->now_ms - c->last_progress_ms >= BEHIND_MS;
 }
 
+uint32_t conn_watched(const struct conn *c)
+{
+    bool in = !c->in_off && !c->paused;
+
+    return (in ? (uint32_t)EPOLLIN : 0) | (c->out_asked ? (uint32_t)EPOLLOUT : 0);
+}
+
 /* What the kernel is asked to watch follows from three facts; asked again only when it changed.
    A writer that waits for the peer's bytes does not ask for room. */
 static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
@@ -222,9 +223,7 @@ static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
     c->out_on = out_on;
     c->out_asked = out_asked;
     if (changed)
-        poll_change(&c->net->loop->poll, c->fd,
-                    (in_after ? (uint32_t)EPOLLIN : 0) | (out_asked ? (uint32_t)EPOLLOUT : 0),
-                    tag_of(c));
+        poll_change(late_poll(c), c->fd, conn_watched(c), conn_tag(c));
 }
 
 bool conn_is_shaking(const struct conn *c)
@@ -287,17 +286,6 @@ void conn_close(struct conn *c, enum conn_end why)
     list_push_back(&c->net->dead, &c->link);
 }
 
-/* It has much to say, or is nearly always ready. */
-static bool is_busy(const struct conn *c)
-{
-    return c->load > LOAD_BUSY || c->streak == STREAK_BUSY;
-}
-
-static void add_load(struct conn *c, size_t more)
-{
-    c->load = (uint16_t)(c->load < LOAD_MOST ? c->load + more : LOAD_MOST);
-}
-
 /* A socket with a message of its own does not wait among those that only have a copy of one, or are
    heard late. */
 static void mark_dirty(struct conn *c, bool bulk)
@@ -321,7 +309,7 @@ enum err conn_push(struct conn *c, struct frame *f)
     if (e)
         return e;
     if (!c->out_on)
-        mark_dirty(c, c->net->to_many || is_busy(c));
+        mark_dirty(c, c->net->to_many || late_is_busy(c));
     return ERR_OK;
 }
 
@@ -396,7 +384,7 @@ int conn_release(struct conn *c)
     int fd = c->fd;
 
     CHECK(c->state == CONN_OPEN && c->out.len == 0 && !c->tls);
-    poll_remove(&c->net->loop->poll, fd);
+    poll_remove(late_poll(c), fd);
     c->fd = -1;
     conn_close(c, CONN_END_OURS);
     return fd;
@@ -477,7 +465,7 @@ static bool read_some(struct conn *c, size_t most)
     c->is_new = false;
     if (got) {
         n->large_reads += got > LATE_BYTES;
-        add_load(c, got == most ? LOAD_BUSY : got / LOAD_BYTES);
+        late_add_load(c, got == most ? LATE_BUSY : got / LATE_READ_BYTES);
         if (c->state == CONN_OPEN)
             c->ops->on_bytes(c, n->read_buffer, got);
         pause_if_behind(c);
@@ -693,27 +681,6 @@ void conn_tls_adopt(struct conn *c, struct tls *t)
     c->tls = t;
 }
 
-/* It is ready once more. True: it is new, or has much to say, or is nearly always ready. Whoever
-   speaks now and then is heard before them. */
-static bool is_late(struct conn *c)
-{
-    const struct loop *l = c->net->loop;
-    uint16_t now = (uint16_t)(l->now_ms / LOAD_MS), turn = (uint16_t)l->turn;
-    uint16_t past = (uint16_t)(now - c->load_at);
-
-    if (past > 0) {
-        c->load = past < 16 ? c->load >> past : 0;
-        c->load_at = now;
-    }
-    add_load(c, 1);
-    if ((uint16_t)(turn - c->turn) > STREAK_GAP)
-        c->streak = 0;
-    else if (c->streak < STREAK_BUSY && c->net->ready_before >= STREAK_CROWD)
-        c->streak++;
-    c->turn = turn;
-    return c->is_new || is_busy(c);
-}
-
 static bool may_read(const struct conn *c, uint32_t events)
 {
     return events & EPOLLIN && !c->in_off && !c->paused;
@@ -728,40 +695,67 @@ static bool read_ready(struct conn *c, size_t most)
     return is_more;
 }
 
-bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
+/* All that is ready but reading. True: it may be read. */
+static bool hear(struct conn *c, uint32_t events)
 {
-    struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
-
-    n->ready++;
-    if (!c || c->state == CONN_DEAD)
-        return true;
-    if (conn_is_shaking(c))
-        return false;
     if (events & EPOLLOUT && write_some(c))
         mark_dirty(c, false);
     if (c->state == CONN_DEAD)
+        return false;
+    if (may_read(c, events))
         return true;
-    if (may_read(c, events)) {
-        if (is_late(c))
-            return false;
-        (void)read_ready(c, n->large_reads < LARGE_READS ? READ_BYTES : LATE_BYTES);
-    } else if (events & (EPOLLERR | EPOLLHUP)) {
+    if (events & (EPOLLERR | EPOLLHUP))
         conn_close(c, CONN_END_PEER);
-    }
+    return false;
+}
+
+static struct conn *find_alive(struct net *n, uint64_t tag)
+{
+    struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
+
+    return c && c->state != CONN_DEAD ? c : NULL;
+}
+
+bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
+{
+    struct conn *c = find_alive(n, tag);
+
+    n->ready++;
+    if (!c)
+        return true;
+    if (conn_is_shaking(c))
+        return false;
+    if (!hear(c, events))
+        return true;
+    if (late_look(c))
+        return false;
+    (void)read_ready(c, n->large_reads < LARGE_READS ? READ_BYTES : LATE_BYTES);
     return true;
 }
 
 bool net_on_late(struct net *n, uint64_t tag, uint32_t events)
 {
-    struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
+    struct conn *c = find_alive(n, tag);
 
-    if (!c || c->state == CONN_DEAD)
+    if (!c)
         return false;
-    if (conn_is_shaking(c))
+    if (conn_is_shaking(c)) {
         shake(c);
-    else if (may_read(c, events))
-        return read_ready(c, c->tls ? TLS_RECORD_BYTES : LATE_BYTES);
-    return false;
+        return false;
+    }
+    if (!(c->parked ? hear(c, events) : may_read(c, events)))
+        return false;
+    if (c->parked && !late_look(c))
+        late_unpark(c);
+    return read_ready(c, c->tls ? TLS_RECORD_BYTES : LATE_BYTES);
+}
+
+void net_on_park(struct net *n, uint64_t tag)
+{
+    struct conn *c = find_alive(n, tag);
+
+    if (c && !conn_is_shaking(c))
+        late_park(c);
 }
 
 static void on_due(struct timer *t)

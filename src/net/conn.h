@@ -54,11 +54,11 @@ struct conn {
     const struct conn_ops *ops;
     void *user;
     uint32_t slot, gen;
-    /* private to conn.c and heavy.c */
+    /* private to conn.c, late.c and heavy.c */
     struct tls *tls; /* owns; null: plain */
     int fd;
     uint8_t state, end;
-    bool in_off, paused, out_on, out_asked, eof, in_bulk;
+    bool in_off, paused, out_on, out_asked, eof, in_bulk, parked;
     bool is_new;            /* nothing was read from it yet as what it is, or no whole request */
     uint16_t load, load_at; /* how much it had to say lately, and when that was */
     uint16_t turn, streak;  /* when it was ready last, and for how many turns on end */
@@ -92,6 +92,7 @@ void net_fini(struct net *n); /* every conn must have been buried */
    slot. False: it comes late, being new or having had much to say lately; then net_on_late. */
 bool net_on_ready(struct net *n, uint64_t tag, uint32_t events);
 bool net_on_late(struct net *n, uint64_t tag, uint32_t events);
+void net_on_park(struct net *n, uint64_t tag); /* what is no conn's is none of its business */
 bool net_write(struct net *n);
 void net_bury(struct net *n);
 
@@ -105,6 +106,8 @@ MUST_USE enum err conn_open(struct net *n, int fd, const struct conn_ops *ops, v
                             struct conn **out);
 
 struct conn_id conn_name(const struct conn *c);
+uint64_t conn_tag(const struct conn *c);                  /* in the poll */
+uint32_t conn_watched(const struct conn *c);              /* events the poll is asked for */
 struct conn *conn_find(struct net *n, struct conn_id id); /* null: gone */
 bool conn_is_open(const struct conn *c);
 

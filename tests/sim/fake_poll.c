@@ -7,12 +7,17 @@ enum { POLLS = 64 };
 
 static int polls;
 static int watched[POLLS][FAKE_SOCKETS], watched_len[POLLS];
+static struct {
+    int poll; /* -1: none */
+    uint64_t tag;
+} inner[POLLS];
 
 enum err poll_open(struct poll *p)
 {
     CHECK(polls < POLLS);
     p->fd = polls++;
     watched_len[p->fd] = 0;
+    inner[p->fd].poll = -1;
     return ERR_OK;
 }
 
@@ -85,12 +90,37 @@ static uint32_t ready(const struct fake_socket *s)
     return is;
 }
 
+enum err poll_move(struct poll *from, struct poll *to, int fd, uint32_t events, uint64_t tag)
+{
+    poll_remove(from, fd);
+    return poll_add(to, fd, events, tag);
+}
+
+enum err poll_nest(struct poll *outer, struct poll *p, uint64_t tag)
+{
+    inner[outer->fd].poll = p->fd;
+    inner[outer->fd].tag = tag;
+    return ERR_OK;
+}
+
+static bool has_ready(int poll)
+{
+    int i;
+
+    for (i = 0; i < watched_len[poll]; i++)
+        if (ready(fake_socket(watched[poll][i])))
+            return true;
+    return false;
+}
+
 int poll_wait(struct poll *p, struct epoll_event *events, int max, int64_t timeout_ms)
 {
-    int i, n = 0;
+    int i, n = 0, nested = inner[p->fd].poll;
 
     (void)timeout_ms;
     fake_calls.waits++;
+    if (nested >= 0 && has_ready(nested))
+        events[n++] = (struct epoll_event){.events = EPOLLIN, .data.u64 = inner[p->fd].tag};
     for (i = 0; i < watched_len[p->fd] && n < max; i++) {
         struct fake_socket *s = fake_socket(watched[p->fd][i]);
         uint32_t is = ready(s);

@@ -54,7 +54,7 @@ static void everything_fits_under_the_file_limit(void **state)
             uint32_t all = s.sockets + s.http_conns + config_own_files(&s);
 
             assert_int_equal(s.shards, shards);
-            assert_true(config_own_files(&s) >= 4 * shards + 32);
+            assert_true(config_own_files(&s) >= 5 * shards + 32);
             if (s.http_conns > 32)
                 assert_true(all <= files);
         }

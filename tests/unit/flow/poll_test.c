@@ -87,6 +87,47 @@ static void refuses_what_cannot_be_watched(void **state)
     assert_int_not_equal(poll_add(&p, -1, EPOLLIN, 1), ERR_OK);
 }
 
+static void what_is_nested_is_told_as_one(void **state)
+{
+    struct epoll_event e[4];
+    struct poll inner;
+    char c;
+
+    (void)state;
+    assert_int_equal(poll_open(&inner), ERR_OK);
+    assert_int_equal(poll_nest(&p, &inner, 77), ERR_OK);
+    assert_int_equal(poll_add(&p, pair[0], EPOLLIN, 1), ERR_OK);
+    assert_int_equal(poll_add(&inner, pair[1], EPOLLIN, 2), ERR_OK);
+    assert_int_equal(poll_wait(&p, e, 4, 0), 0);
+    assert_int_equal(write(pair[0], "x", 1), 1);
+    assert_int_equal(poll_wait(&p, e, 4, -1), 1);
+    assert_true(e[0].data.u64 == 77 && e[0].events == EPOLLIN);
+    assert_int_equal(poll_wait(&inner, e, 4, 0), 1);
+    assert_true(e[0].data.u64 == 2);
+    assert_int_equal(read(pair[1], &c, 1), 1);
+    assert_int_equal(poll_wait(&p, e, 4, 0), 0);
+    poll_close(&inner);
+}
+
+static void what_moves_is_told_where_it_is(void **state)
+{
+    struct epoll_event e[4];
+    struct poll other;
+
+    (void)state;
+    assert_int_equal(poll_open(&other), ERR_OK);
+    assert_int_equal(write(pair[1], "x", 1), 1);
+    assert_int_equal(poll_add(&p, pair[0], EPOLLIN, 1), ERR_OK);
+    assert_int_equal(poll_move(&p, &other, pair[0], EPOLLIN | EPOLLOUT, 2), ERR_OK);
+    assert_int_equal(poll_wait(&p, e, 4, 0), 0);
+    assert_int_equal(poll_wait(&other, e, 4, 0), 1);
+    assert_true(e[0].data.u64 == 2 && e[0].events == (EPOLLIN | EPOLLOUT));
+    poll_close(&other);
+    assert_int_equal(poll_add(&p, pair[0], EPOLLIN, 1), ERR_OK);
+    assert_true(poll_move(&p, &other, pair[0], EPOLLIN, 2)); /* refused: it stays */
+    assert_int_equal(poll_wait(&p, e, 4, 0), 1);
+}
+
 static void many_wakes_are_one(void **state)
 {
     struct epoll_event e[2];
@@ -136,6 +177,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(changes_interest_and_tag, open_all, close_all),
         cmocka_unit_test_setup_teardown(answers_no_more_than_asked, open_all, close_all),
         cmocka_unit_test_setup_teardown(refuses_what_cannot_be_watched, open_all, close_all),
+        cmocka_unit_test_setup_teardown(what_is_nested_is_told_as_one, open_all, close_all),
+        cmocka_unit_test_setup_teardown(what_moves_is_told_where_it_is, open_all, close_all),
         cmocka_unit_test_setup_teardown(many_wakes_are_one, open_all, close_all),
         cmocka_unit_test_setup_teardown(a_signal_ends_the_wait_with_nothing, open_all, close_all),
     };

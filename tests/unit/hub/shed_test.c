@@ -27,6 +27,13 @@ static bool on_ready(void *shard, uint64_t tag, uint32_t events)
     return net_on_ready(&s->net, tag, events);
 }
 
+static void on_park(void *shard, uint64_t tag)
+{
+    struct shard *s = shard;
+
+    net_on_park(&s->net, tag);
+}
+
 static bool on_late(void *shard, uint64_t tag, uint32_t events)
 {
     struct shard *s = shard;
@@ -53,7 +60,7 @@ static void site_open(struct site *s)
                                             .stall_ms = 60000,
                                             .linger_ms = 60000,
                                             .close_wait_ms = 60000}},
-                       .hub = {.on_ready = on_ready, .on_late = on_late}};
+                       .hub = {.on_ready = on_ready, .on_late = on_late, .on_park = on_park}};
     assert_int_equal(hub_open(&s->hub, &s->settings), ERR_OK);
     s->shard = s->hub.shards[0];
     s->ballast = mem_alloc(BALLAST);

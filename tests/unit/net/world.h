@@ -37,6 +37,13 @@ static inline bool world_on_late(void *owner, uint64_t tag, uint32_t events)
     return net_on_late(&w->net, tag, events);
 }
 
+static inline void world_on_park(void *owner, uint64_t tag)
+{
+    struct world *w = owner;
+
+    net_on_park(&w->net, tag);
+}
+
 static inline bool world_on_write(void *owner)
 {
     struct world *w = owner;
@@ -57,6 +64,7 @@ static inline void world_open(struct world *w)
                                .on_ready = world_on_ready,
                                .on_write = world_on_write,
                                .on_late = world_on_late,
+                               .on_park = world_on_park,
                                .on_bury = world_on_bury};
 
     *w = (struct world){.limits = {.queue_bytes = 256 * 1024,
