@@ -167,5 +167,6 @@ int main(int argc, char *argv[])
     status = run(&options);
     options_fini(&options);
     mem_reserve_close();
+    mem_drop_spares();
     return status;
 }

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <malloc.h>
+#include <sanitizer/asan_interface.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -54,21 +55,27 @@ static bool keep_spare(void *p, size_t size)
 {
     void *none = NULL;
 
+    ASAN_POISON_MEMORY_REGION(p, size);
     for (int i = 0; i < SPARES; i++, none = NULL)
         if (atomic_compare_exchange_strong(&spares.of[i], &none, p)) {
             meter_add(METER_MEM_SPARE, (int64_t)size);
             atomic_store(&spares.end_ms, 0);
             return true;
         }
+    ASAN_UNPOISON_MEMORY_REGION(p, size);
     return false;
 }
 
 static void *take(int i)
 {
     void *p = atomic_exchange(&spares.of[i], NULL);
+    size_t size;
 
-    if (p)
-        meter_add(METER_MEM_SPARE, -(int64_t)malloc_usable_size(p));
+    if (!p)
+        return NULL;
+    size = malloc_usable_size(p);
+    ASAN_UNPOISON_MEMORY_REGION(p, size);
+    meter_add(METER_MEM_SPARE, -(int64_t)size);
     return p;
 }
 
@@ -86,7 +93,7 @@ static void *take_spare(size_t size)
     return p;
 }
 
-static void drop_spares(void)
+void mem_drop_spares(void)
 {
     for (int i = 0; i < SPARES; i++)
         free(take(i));
@@ -100,7 +107,7 @@ static void mind_spares(int64_t now_ms)
         atomic_store(&spares.end_ms, now_ms + SPARE_MS);
     } else if (now_ms >= end_ms) {
         atomic_store(&spares.end_ms, INT64_MAX);
-        drop_spares();
+        mem_drop_spares();
     }
 }
 
@@ -198,7 +205,7 @@ static void *insist(void *p, size_t size)
     void *moved;
     int i;
 
-    drop_spares();
+    mem_drop_spares();
     give_reserve_up();
     for (i = 0; i < TRIES; i++) {
         moved = realloc(p, size);
@@ -289,6 +296,10 @@ enum err mem_ask(size_t size, void **out)
     *out = is_large(size) ? take_spare(size) : NULL;
     if (!*out)
         *out = malloc(size ? size : 1);
+    if (!*out) {
+        mem_drop_spares();
+        *out = malloc(size ? size : 1);
+    }
     if (!*out)
         return ERR_FULL;
     counted(*out);

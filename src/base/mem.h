@@ -41,9 +41,10 @@ int64_t mem_held(void);
 void mem_limit(int64_t bytes);
 
 /* Blocks of 1 MiB and more go back to the system when they are freed; by main, before all else. Two
-   of up to 2 MiB do so a second later, in mem_mend: until then the next one gets their pages. They
-   count as METER_MEM_SPARE and not as held. */
+   of up to 2 MiB do so in the first mem_mend after a second: until then the next one gets their
+   pages. They count as METER_MEM_SPARE and not as held. */
 void mem_return_large(void);
+void mem_drop_spares(void); /* now: by main at the end, and by who counts blocks */
 
 /* Whatever this thread took and gave back since `before`, when its balance was that, belongs to
    one part of the server. */

@@ -16,8 +16,8 @@ enum meter {
     METER_MEM_INPUT,       /* requests and messages that have not arrived whole */
     METER_MEM_CONNECTIONS, /* connections, sessions, clients and their index */
     METER_MEM_PENDING,     /* deliveries, who waits for them, remembered commands */
-    METER_MEM_SPARE,       /* gauge, freed and kept for the next one; no part of what is held */
     METER_MEM_OTHER,       /* what is left: made of the ones above when asked for */
+    METER_MEM_SPARE,       /* gauge, freed and kept for the next one; no part of what is held */
     METER_CONNS_HTTP,      /* gauge, open connections of the REST listener */
     METER_CONNS_WS,        /* gauge, connections of the WebSocket listener not yet upgraded */
     METER_SOCKETS,         /* gauge, upgraded WebSockets */

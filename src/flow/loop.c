@@ -8,13 +8,15 @@ enum {
     EVENTS_A_TURN = 1024, /* many, so that what one turn has for a socket leaves in one write */
     PRESSURE_EVERY = 128, /* events, after which the other shards' inboxes are looked at again */
     TIMERS_A_TURN = 8,    /* the rest is due again at once, after a look at the sockets */
-    LATE_LEAST_US = 50,   /* time for late descriptors in one turn: half of what its rest took, at
-                             least so much, */
-    LATE_MOST_US = 250,   /* and at most so much, */
-    LATE_MOST = 4096,     /* and at most so many calls, whatever the clock says */
-    PARK_LEAST = 64,      /* fewer cost less where they are than to be moved */
+    TIMERS_MOST = 128,    /* when that has left some for TIMERS_LATE_MS on end */
+    TIMERS_LATE_MS = 100,
+    LATE_LEAST_US = 50, /* time for late descriptors in one turn: half of what its rest took, at
+                           least so much, */
+    LATE_MOST_US = 250, /* and at most so much, */
+    LATE_MOST = 4096,   /* and at most so many calls, whatever the clock says */
+    PARK_LEAST = 64,    /* fewer cost less where they are than to be moved */
     PARK_A_TURN = 16,
-    PARKED_AT_ONCE = 16,
+    PARKED_AT_ONCE = 4, /* between two looks at the clock */
 };
 
 enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks *hooks)
@@ -40,6 +42,7 @@ enum err loop_open(struct loop *l, struct inbox *inbox, const struct loop_hooks 
     l->hurry = false;
     l->late = 0;
     l->turn = 0;
+    l->timers_left_ms = 0;
     wheel_init(&l->wheel, l->now_ms);
     return ERR_OK;
 }
@@ -150,11 +153,14 @@ static void park(struct loop *l, const struct epoll_event *events, int n)
 {
     int done = 0;
 
-    for (int i = 0; i < n && done < PARK_A_TURN && l->hooks.on_park; i++)
-        if (events[i].events) {
-            l->hooks.on_park(l->hooks.owner, events[i].data.u64);
+    for (int i = 0; i < n && done < PARK_A_TURN && l->hooks.on_park; i++) {
+        const struct epoll_event *e = &events[(l->late + (uint32_t)i) % (uint32_t)n];
+
+        if (e->events) {
+            l->hooks.on_park(l->hooks.owner, e->data.u64);
             done++;
         }
+    }
 }
 
 /* Who was told goes to the end of the kernel's own line. */
@@ -177,8 +183,13 @@ static void read_late(struct loop *l, struct epoll_event *events, int n, int64_t
 {
     int64_t now_us, slice_us;
 
-    if ((n == 0 && !l->parked_is_ready) || !l->hooks.on_late || is_pressed(l))
+    if ((n == 0 && !l->parked_is_ready) || !l->hooks.on_late)
         return;
+    if (is_pressed(l)) {
+        if (l->parked_is_ready)
+            sched_yield(); /* the next wait is none: they are ready still */
+        return;
+    }
     now_us = clock_mono_us();
     slice_us = late_slice_us(now_us - begun_us);
     if (n > 0 && read_fresh(l, events, n,
@@ -189,6 +200,18 @@ static void read_late(struct loop *l, struct epoll_event *events, int n, int64_t
     l->hurry = true; /* what they have to say is posted and written in the next turn */
     sched_yield();   /* a thread that never waits lets the kernel's own, that deliver what was
                         written, wait for milliseconds */
+}
+
+/* Few a turn, as what they do is written in it; more if they fall behind. */
+static void run_timers(struct loop *l)
+{
+    bool late = l->timers_left_ms && l->now_ms - l->timers_left_ms >= TIMERS_LATE_MS;
+
+    l->hurry = wheel_run(&l->wheel, l->now_ms, late ? TIMERS_MOST : TIMERS_A_TURN);
+    if (!l->hurry)
+        l->timers_left_ms = 0;
+    else if (!l->timers_left_ms)
+        l->timers_left_ms = l->now_ms;
 }
 
 void loop_turn(struct loop *l, int64_t max_wait_ms)
@@ -202,7 +225,7 @@ void loop_turn(struct loop *l, int64_t max_wait_ms)
     l->turn++;
     take_notes(l);
     late = read_ready(l, events, n);
-    l->hurry = wheel_run(&l->wheel, l->now_ms, TIMERS_A_TURN);
+    run_timers(l);
     if (h->on_post)
         h->on_post(h->owner);
     if (h->on_write && h->on_write(h->owner))

@@ -45,9 +45,10 @@ struct loop {
     struct wheel wheel;
     struct inbox *inbox;
     struct loop_hooks hooks;
-    int64_t now_ms; /* of this turn */
-    uint32_t late;  /* how many descriptors came late so far: whose turn it is */
-    uint32_t turn;  /* its number */
+    int64_t now_ms;         /* of this turn */
+    int64_t timers_left_ms; /* since when every turn has left some; 0: the last one left none */
+    uint32_t late;          /* how many descriptors came late so far: whose turn it is */
+    uint32_t turn;          /* its number */
     bool stopping, hurry;
     bool parked_is_ready; /* somebody in `parked`, in this turn */
 };

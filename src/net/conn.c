@@ -222,8 +222,11 @@ static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
     c->paused = paused;
     c->out_on = out_on;
     c->out_asked = out_asked;
-    if (changed)
-        poll_change(late_poll(c), c->fd, conn_watched(c), conn_tag(c));
+    if (!changed || c->state == CONN_DEAD)
+        return;
+    if (out_asked)
+        late_unpark(c); /* room for what leaves is told at once */
+    poll_change(late_poll(c), c->fd, conn_watched(c), conn_tag(c));
 }
 
 bool conn_is_shaking(const struct conn *c)
@@ -729,7 +732,7 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
         return true;
     if (late_look(c))
         return false;
-    (void)read_ready(c, n->large_reads < LARGE_READS ? READ_BYTES : LATE_BYTES);
+    (void)read_ready(c, c->tls || n->large_reads < LARGE_READS ? READ_BYTES : LATE_BYTES);
     return true;
 }
 
@@ -737,8 +740,10 @@ bool net_on_late(struct net *n, uint64_t tag, uint32_t events)
 {
     struct conn *c = find_alive(n, tag);
 
-    if (!c)
+    if (!c) {
+        late_forget(find(n, (uint32_t)tag, (uint32_t)(tag >> 32)));
         return false;
+    }
     if (conn_is_shaking(c)) {
         shake(c);
         return false;
@@ -754,7 +759,7 @@ void net_on_park(struct net *n, uint64_t tag)
 {
     struct conn *c = find_alive(n, tag);
 
-    if (c && !conn_is_shaking(c))
+    if (c && !c->out_asked && !conn_is_shaking(c))
         late_park(c);
 }
 

@@ -31,7 +31,7 @@ bool late_look(struct conn *c)
     late_add_load(c, 1);
     if ((uint16_t)(turn - c->turn) > STREAK_GAP)
         c->streak = 0;
-    else if (c->streak < STREAK_BUSY && c->net->ready_before >= STREAK_CROWD)
+    else if (c->streak < STREAK_BUSY && c->net->ready_before >= STREAK_CROWD && turn != c->turn)
         c->streak++;
     c->turn = turn;
     return c->is_new || late_is_busy(c);
@@ -59,8 +59,19 @@ void late_park(struct conn *c)
         move(c, true);
 }
 
+/* Once more in a crowd, and it is late again. */
 void late_unpark(struct conn *c)
 {
-    if (c->parked)
-        move(c, false);
+    if (!c->parked)
+        return;
+    move(c, false);
+    c->streak = STREAK_BUSY - 1;
+}
+
+void late_forget(struct conn *c)
+{
+    if (!c || !c->parked || c->fd < 0)
+        return;
+    poll_remove(&c->net->loop->parked, c->fd);
+    c->parked = false;
 }

@@ -30,5 +30,8 @@ void late_add_load(struct conn *c, size_t more);
 void late_park(struct conn *c);
 void late_unpark(struct conn *c);
 
+/* A dead one, told of by the poll it was parked in, is told of no more; null is fine. */
+void late_forget(struct conn *c);
+
 /* The poll that watches it now. */
 struct poll *late_poll(const struct conn *c);

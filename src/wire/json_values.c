@@ -66,7 +66,7 @@ enum json_excess json_excess(struct bytes text, size_t most, size_t depth)
 
         at = skip_flat(at, end, most, &c);
         till = end - at > (ptrdiff_t)sizeof(uint64_t) ? at + sizeof(uint64_t) : end;
-        while (at < till) {
+        while (at < till && c.values <= most) {
             char byte = *at++;
 
             if (byte == '"') {

@@ -1,5 +1,6 @@
 #include "flow/poll.h"
 
+#include <string.h>
 #include "base/check.h"
 #include "fake.h"
 
@@ -113,6 +114,16 @@ static bool has_ready(int poll)
     return false;
 }
 
+/* Whoever was told goes to the end of the line, as in the kernel. */
+static void rotate(int poll, int count)
+{
+    int line[FAKE_SOCKETS], len = watched_len[poll];
+
+    for (int i = 0; i < len; i++)
+        line[i] = watched[poll][(i + count) % len];
+    memcpy(watched[poll], line, (size_t)len * sizeof(line[0]));
+}
+
 int poll_wait(struct poll *p, struct epoll_event *events, int max, int64_t timeout_ms)
 {
     int i, n = 0, nested = inner[p->fd].poll;
@@ -130,6 +141,8 @@ int poll_wait(struct poll *p, struct epoll_event *events, int max, int64_t timeo
         events[n++] = (struct epoll_event){.events = is, .data.u64 = s->tag};
         fake_stir();
     }
+    if (i > 0)
+        rotate(p->fd, i);
     return n;
 }
 

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include "dice.h"
 #include "dying.h"
 #include "base/log.h"
@@ -158,21 +159,13 @@ static void *large(size_t size)
     return p;
 }
 
-/* None is kept from before. */
-static void drop_spares(void)
-{
-    mem_mend(1);
-    mem_mend(1 + SPARE_MS);
-    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
-}
-
 static void a_freed_large_block_is_the_next_one(void **state)
 {
     int64_t before = mem_held();
     char *p, *q, *r;
 
     (void)state;
-    drop_spares();
+    mem_drop_spares();
     p = large(LARGE);
     mem_free(p);
     assert_true(meter_sum(METER_MEM_SPARE) >= LARGE);
@@ -193,7 +186,7 @@ static void a_freed_large_block_is_the_next_one(void **state)
     mem_free(large(LARGE)); /* which has room for less, too */
     assert_true(meter_sum(METER_MEM_SPARE) >= 3 * LARGE / 2);
     assert_int_equal(mem_held(), before);
-    drop_spares();
+    mem_drop_spares();
 }
 
 static void two_spares_at_most_and_none_that_is_larger(void **state)
@@ -202,7 +195,7 @@ static void two_spares_at_most_and_none_that_is_larger(void **state)
     int i;
 
     (void)state;
-    drop_spares();
+    mem_drop_spares();
     mem_free(large(LARGE - 65536));
     mem_free(large(2 * LARGE + 65536));
     assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
@@ -212,13 +205,13 @@ static void two_spares_at_most_and_none_that_is_larger(void **state)
         mem_free(p[i]);
     assert_true(meter_sum(METER_MEM_SPARE) >= 2 * LARGE);
     assert_true(meter_sum(METER_MEM_SPARE) < 3 * LARGE);
-    drop_spares();
+    mem_drop_spares();
 }
 
 static void a_spare_goes_a_second_after_the_last_was_freed(void **state)
 {
     (void)state;
-    drop_spares();
+    mem_drop_spares();
     mem_free(large(LARGE));
     mem_mend(5000);
     mem_mend(5000 + SPARE_MS - 1);
@@ -253,7 +246,46 @@ static void what_grows_to_a_large_block_stays_what_it_is(void **state)
         }
         mem_free(p);
     }
-    drop_spares();
+    mem_drop_spares();
+}
+
+static void *share_spares(void *context)
+{
+    struct dice d = *(struct dice *)context;
+
+    for (int round = 0; round < 300; round++) {
+        unsigned char *p = large(LARGE + dice_roll(&d, LARGE)),
+                      mark = (unsigned char)dice_roll(&d, 256);
+
+        memset(p, mark, LARGE);
+        mem_mend((int64_t)round * 400);
+        for (size_t k = 0; k < LARGE; k += 4096)
+            if (p[k] != mark)
+                abort(); /* two have it */
+        mem_free(p);
+    }
+    return NULL;
+}
+
+static void threads_share_spares(void **state)
+{
+    struct dice d = dice_new("mem threads"), seeds[3];
+    int64_t before = mem_held();
+    pthread_t threads[3];
+    int i;
+
+    (void)state;
+    mem_drop_spares();
+    for (i = 0; i < 3; i++) {
+        seeds[i] = d;
+        (void)dice_roll(&d, 2);
+        assert_int_equal(pthread_create(&threads[i], NULL, share_spares, &seeds[i]), 0);
+    }
+    for (i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    mem_drop_spares();
+    assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
+    assert_int_equal(mem_held(), before);
 }
 
 static void alloc_too_much(void)
@@ -364,6 +396,7 @@ int main(void)
         cmocka_unit_test(two_spares_at_most_and_none_that_is_larger),
         cmocka_unit_test(a_spare_goes_a_second_after_the_last_was_freed),
         cmocka_unit_test(what_grows_to_a_large_block_stays_what_it_is),
+        cmocka_unit_test(threads_share_spares),
         cmocka_unit_test(the_others_die_with_a_word),
         cmocka_unit_test(the_word_is_json_where_the_log_is),
         cmocka_unit_test(without_a_reserve_nothing_is_short),

@@ -96,7 +96,7 @@ static void a_parked_one_that_has_much_to_say_stays(void **state)
     peer_write(&w, e.peer, BYTES("x"));
     world_until(&w, e.heard.len == 1);
     park(&w, &e);
-    e.conn->load = LATE_BUSY + 1; /* as after many reads */
+    e.conn->load = 16 * LATE_BUSY; /* as after many reads; a busy test machine halves it */
     e.conn->load_at = (uint16_t)(w.loop.now_ms / 16);
     peer_write(&w, e.peer, bytes_of(much, sizeof(much)));
     world_until(&w, e.heard.len == 1 + sizeof(much));
@@ -106,8 +106,8 @@ static void a_parked_one_that_has_much_to_say_stays(void **state)
     world_close(&w);
 }
 
-/* What the peer takes slowly goes on leaving, and whoever is parked is told of room. */
-static void a_parked_one_is_written_to(void **state)
+/* Whose bytes wait for room is told of it at once, and neither parked nor stays so. */
+static void who_waits_for_room_is_not_parked(void **state)
 {
     enum { MUCH = 200 * 1024 };
     struct buf got = {0};
@@ -117,14 +117,69 @@ static void a_parked_one_is_written_to(void **state)
     (void)state;
     world_open(&w);
     ear_open(&w, &e, 4096);
+    park(&w, &e);
     push(e.conn, 'a', MUCH);
     world_turns(&w, 2);
     assert_true(e.conn->out_on);
-    park(&w, &e);
+    assert_false(e.conn->parked);
+    net_on_park(&w.net, conn_tag(e.conn));
+    assert_false(e.conn->parked);
     assert_int_equal(peer_read(&w, e.peer, &got, MUCH), PEER_QUIET);
     assert_int_equal(got.len, MUCH);
     world_until(&w, conn_is_flushed(e.conn));
+    park(&w, &e);
     buf_fini(&got);
+    ear_close(&e);
+    world_close(&w);
+}
+
+/* The system has no memory for one more watch. */
+static void who_cannot_be_moved_stays_and_is_heard(void **state)
+{
+    struct world w;
+    struct ear e;
+    int fd;
+
+    (void)state;
+    world_open(&w);
+    ear_open(&w, &e, 0);
+    fd = w.loop.parked.fd;
+    w.loop.parked.fd = -1;
+    net_on_park(&w.net, conn_tag(e.conn));
+    w.loop.parked.fd = fd;
+    assert_false(e.conn->parked);
+    peer_write(&w, e.peer, BYTES("here"));
+    world_until(&w, e.heard.len == 4);
+    park(&w, &e);
+    fd = w.loop.poll.fd;
+    w.loop.poll.fd = -1;
+    late_unpark(e.conn);
+    w.loop.poll.fd = fd;
+    assert_true(e.conn->parked);
+    peer_write(&w, e.peer, BYTES(" and there"));
+    world_until(&w, e.heard.len == 14);
+    ear_close(&e);
+    world_close(&w);
+}
+
+/* Until it is freed: others who end take all of many turns. */
+static void a_dead_one_is_told_of_no_more(void **state)
+{
+    struct epoll_event event;
+    struct world w;
+    struct ear e;
+
+    (void)state;
+    world_open(&w);
+    ear_open(&w, &e, 0);
+    park(&w, &e);
+    assert_int_equal(send(e.peer, "x", 1, MSG_NOSIGNAL), 1);
+    conn_close(e.conn, CONN_END_OURS);
+    assert_int_equal(poll_wait(&w.loop.parked, &event, 1, 0), 1);
+    assert_false(net_on_late(&w.net, event.data.u64, event.events));
+    assert_int_equal(poll_wait(&w.loop.parked, &event, 1, 0), 0);
+    assert_false(net_on_late(&w.net, event.data.u64, event.events));
+    world_until(&w, e.closed == 1);
     ear_close(&e);
     world_close(&w);
 }
@@ -279,7 +334,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_parked_one_is_heard_and_comes_back),
         cmocka_unit_test(a_parked_one_that_has_much_to_say_stays),
-        cmocka_unit_test(a_parked_one_is_written_to),
+        cmocka_unit_test(who_waits_for_room_is_not_parked),
+        cmocka_unit_test(who_cannot_be_moved_stays_and_is_heard),
+        cmocka_unit_test(a_dead_one_is_told_of_no_more),
         cmocka_unit_test(a_parked_one_pauses_and_goes_on),
         cmocka_unit_test(a_parked_one_ends),
         cmocka_unit_test(a_parked_one_is_given_away_and_becomes_another),

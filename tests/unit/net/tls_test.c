@@ -378,6 +378,34 @@ static void a_storm_of_handshakes_takes_turns(void **state)
     site_close(&s);
 }
 
+/* OpenSSL keeps what it has opened of a record and was not asked for, and no poll tells of that. */
+static void large_records_of_many_are_read_whole(void **state)
+{
+    enum { MANY = 12, RECORD = 16384 };
+    static char record[RECORD];
+    struct site s;
+    struct probe p[MANY];
+    SSL *ssl[MANY];
+    int fds[MANY], i;
+
+    (void)state;
+    site_open(&s);
+    for (i = 0; i < MANY; i++) {
+        fds[i] = probe_open(&s, &p[i], 0);
+        ssl[i] = site_client(fds[i], TLS1_3_VERSION, NULL);
+        site_connect(&s.w, ssl[i]);
+        site_write(&s.w, ssl[i], BYTES("!")); /* known from now on */
+        world_until(&s.w, p[i].got.len == 1);
+    }
+    for (i = 0; i < MANY; i++)
+        assert_int_equal(SSL_write(ssl[i], record, RECORD), RECORD);
+    for (i = 0; i < MANY; i++)
+        world_until(&s.w, p[i].got.len == 1 + RECORD);
+    for (i = 0; i < MANY; i++)
+        probe_close(&s, &p[i], ssl[i], fds[i]);
+    site_close(&s);
+}
+
 /* ---- ends ---- */
 
 static void the_end_is_said_when_there_is_room(void **state)
@@ -665,6 +693,7 @@ int main(void)
         cmocka_unit_test(small_fragments_are_kept),
         cmocka_unit_test(a_connection_moves),
         cmocka_unit_test(a_storm_of_handshakes_takes_turns),
+        cmocka_unit_test(large_records_of_many_are_read_whole),
         cmocka_unit_test(the_end_is_said_when_there_is_room),
         cmocka_unit_test(who_speaks_plain_http_is_told),
         cmocka_unit_test(a_late_handshake_is_cut),

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "unit/wire/padded.h"
+#include "wire/json_values.h"
 
 enum { DEPTH = 64 };
 
@@ -530,6 +531,58 @@ static void test_limit_of_values(void **state)
     buf_fini(&text);
 }
 
+/* What json_excess says, said slowly. */
+static enum json_excess excess_slowly(struct bytes text, size_t most, size_t limit)
+{
+    size_t values = 1, i;
+    ptrdiff_t depth = 0;
+
+    if (text.len / 2 < most)
+        return JSON_FITS;
+    for (i = 0; i < text.len && values <= most; i++) {
+        if (text.at[i] == '"') {
+            for (i++; i < text.len && text.at[i] != '"'; i++)
+                i += text.at[i] == '\\';
+        } else if (strchr("[{", text.at[i])) {
+            size_t next = i + 1;
+
+            if (++depth > (ptrdiff_t)limit)
+                return JSON_DEEP;
+            while (next < text.len && strchr(" \n\r\t", text.at[next]))
+                next++;
+            values += next >= text.len || !strchr("]}", text.at[next]);
+        } else {
+            depth -= strchr("]}", text.at[i]) != NULL;
+            values += text.at[i] == ',';
+        }
+    }
+    return values > most ? JSON_MANY : JSON_FITS;
+}
+
+static void test_excess_of_random_texts(void **state)
+{
+    static const char letters[] = ",,,,,,--11[[]]{}  \"\\\n:x";
+    struct dice d = dice_new("json excess");
+    char text[200];
+    int counts[3] = {0};
+
+    (void)state;
+    for (int round = 0; round < 200000; round++) {
+        size_t len = dice_roll(&d, sizeof(text)), most = 1 + dice_roll(&d, 40), i;
+        size_t limit = 1 + dice_roll(&d, 8), kinds = 4 + dice_roll(&d, sizeof(letters) - 4);
+        enum json_excess is;
+
+        for (i = 0; i < len; i++)
+            text[i] = letters[dice_roll(&d, kinds)];
+        is = json_excess(bytes_of(text, len), most, limit);
+        if (is != excess_slowly(bytes_of(text, len), most, limit))
+            fail_msg("%d for at most %zu values %zu deep in %.*s", is, most, limit, (int)len, text);
+        counts[is]++;
+    }
+    for (int i = 0; i < 3; i++)
+        assert_true(counts[i] > 100);
+}
+
 /* Of a long text depth is seen before it is parsed, and told all the same. */
 static void test_limit_of_depth_in_long_texts(void **state)
 {
@@ -634,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_array_longer_than_the_tape_counts),
         cmocka_unit_test(test_limit_of_values),
         cmocka_unit_test(test_limit_of_depth_in_long_texts),
+        cmocka_unit_test(test_excess_of_random_texts),
         cmocka_unit_test(test_a_large_text_leaves_nothing_behind),
         cmocka_unit_test(test_over_the_memory_limit_it_is_refused),
     };
