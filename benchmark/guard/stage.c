@@ -37,6 +37,7 @@ void stage_open(const char *const *settings)
     for (i = 0; settings[i]; i++)
         sim.sets[sim.set_count++] = settings[i];
     meter_open();
+    sim.never_parks = true;
     sim_start();
     tokens = tokens_new(&sim.hub.settings->key);
 }

@@ -21,6 +21,7 @@ struct sim {
     const char *sets[64];
     int set_count;
     bool started;
+    bool never_parks; /* set before the start: all that is measured is what the server does */
     int rest_fd[SIM_SHARDS_MAX], ws_fd[SIM_SHARDS_MAX];
 };
 
