@@ -1,13 +1,28 @@
 #include "base/mem.h"
 
 #include <malloc.h>
-#include <sanitizer/asan_interface.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
 #include "base/log.h"
 #include "base/meter.h"
+
+#ifdef __has_feature
+#define HAS_ASAN __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#else
+#define HAS_ASAN 0
+#endif
+
+/* clang's header is in a package that only the sanitizers need. */
+#if HAS_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size)   ((void)(at), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#endif
 
 /* Of the process; set before its threads start. */
 static _Atomic int64_t limit;
@@ -93,10 +108,17 @@ static void *take_spare(size_t size)
     return p;
 }
 
-void mem_drop_spares(void)
+bool mem_drop_spares(void)
 {
-    for (int i = 0; i < SPARES; i++)
-        free(take(i));
+    bool had_any = false;
+
+    for (int i = 0; i < SPARES; i++) {
+        void *p = take(i);
+
+        had_any |= p != NULL;
+        free(p);
+    }
+    return had_any;
 }
 
 static void mind_spares(int64_t now_ms)
@@ -296,10 +318,8 @@ enum err mem_ask(size_t size, void **out)
     *out = is_large(size) ? take_spare(size) : NULL;
     if (!*out)
         *out = malloc(size ? size : 1);
-    if (!*out) {
-        mem_drop_spares();
+    if (!*out && mem_drop_spares())
         *out = malloc(size ? size : 1);
-    }
     if (!*out)
         return ERR_FULL;
     counted(*out);

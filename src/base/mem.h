@@ -44,7 +44,7 @@ void mem_limit(int64_t bytes);
    of up to 2 MiB do so in the first mem_mend after a second: until then the next one gets their
    pages. They count as METER_MEM_SPARE and not as held. */
 void mem_return_large(void);
-void mem_drop_spares(void); /* now: by main at the end, and by who counts blocks */
+bool mem_drop_spares(void); /* now; were there any? By main at the end, and who counts blocks */
 
 /* Whatever this thread took and gave back since `before`, when its balance was that, belongs to
    one part of the server. */

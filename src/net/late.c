@@ -65,7 +65,8 @@ void late_unpark(struct conn *c)
     if (!c->parked)
         return;
     move(c, false);
-    c->streak = STREAK_BUSY - 1;
+    if (!c->parked)
+        c->streak = STREAK_BUSY - 1;
 }
 
 void late_forget(struct conn *c)

