@@ -446,17 +446,22 @@ static void count(struct timer *t)
     called++;
 }
 
+static void start_due(struct timer *timers, int n)
+{
+    called = 0;
+    for (int i = 0; i < n; i++) {
+        timer_init(&timers[i], count);
+        wheel_start(&world.loop.wheel, &timers[i], 0);
+    }
+}
+
 static void at_most_8_timers_a_turn(void **state)
 {
     enum { TIMERS = 2 * 8 + 1 };
     static struct timer timers[TIMERS];
 
     (void)state;
-    called = 0;
-    for (int i = 0; i < TIMERS; i++) {
-        timer_init(&timers[i], count);
-        wheel_start(&world.loop.wheel, &timers[i], 0);
-    }
+    start_due(timers, TIMERS);
     turn(-1);
     assert_int_equal(called, 8);
     world.loop.timers_left_ms = 0; /* however long this took */
@@ -472,11 +477,7 @@ static void timers_that_fall_behind_are_more_a_turn(void **state)
     static struct timer timers[TIMERS];
 
     (void)state;
-    called = 0;
-    for (int i = 0; i < TIMERS; i++) {
-        timer_init(&timers[i], count);
-        wheel_start(&world.loop.wheel, &timers[i], 0);
-    }
+    start_due(timers, TIMERS);
     turn(-1);
     assert_true(world.loop.timers_left_ms > 0);
     world.loop.timers_left_ms -= 200; /* as if it had been for so long */

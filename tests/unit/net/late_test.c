@@ -55,6 +55,25 @@ static void park(struct world *w, struct ear *e)
     assert_true(e->conn->parked);
 }
 
+/* A world and one conn in it. */
+static void open_one(struct world *w, struct ear *e, int kernel_bytes)
+{
+    world_open(w);
+    ear_open(w, e, kernel_bytes);
+}
+
+static void open_parked(struct world *w, struct ear *e)
+{
+    open_one(w, e, 0);
+    park(w, e);
+}
+
+static void close_one(struct world *w, struct ear *e)
+{
+    ear_close(e);
+    world_close(w);
+}
+
 static void push(struct conn *c, char letter, size_t len)
 {
     struct frame *f = frame_new(FRAME_ANSWER, len);
@@ -70,9 +89,7 @@ static void a_parked_one_is_heard_and_comes_back(void **state)
     struct ear e;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 0);
-    park(&w, &e);
+    open_parked(&w, &e);
     peer_write(&w, e.peer, BYTES("new"));
     world_until(&w, e.heard.len == 3);
     assert_true(e.conn->parked); /* it was new, and comes back when it speaks again */
@@ -80,8 +97,7 @@ static void a_parked_one_is_heard_and_comes_back(void **state)
     world_until(&w, e.heard.len == 13);
     assert_false(e.conn->parked);
     assert_bytes(buf_bytes(&e.heard), BYTES("new and known"));
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 static void a_parked_one_that_has_much_to_say_stays(void **state)
@@ -91,19 +107,17 @@ static void a_parked_one_that_has_much_to_say_stays(void **state)
     struct ear e;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 0);
+    open_one(&w, &e, 0);
     peer_write(&w, e.peer, BYTES("x"));
     world_until(&w, e.heard.len == 1);
     park(&w, &e);
-    e.conn->load = 16 * LATE_BUSY; /* as after many reads; a busy test machine halves it */
-    e.conn->load_at = (uint16_t)(w.loop.now_ms / 16);
+    e.conn->streak = 8; /* as after so many turns: load would fade while a busy machine waits */
+    e.conn->turn = (uint16_t)w.loop.turn;
     peer_write(&w, e.peer, bytes_of(much, sizeof(much)));
     world_until(&w, e.heard.len == 1 + sizeof(much));
     assert_true(late_is_busy(e.conn));
     assert_true(e.conn->parked);
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 /* Whose bytes wait for room is told of it at once, and neither parked nor stays so. */
@@ -115,8 +129,7 @@ static void who_waits_for_room_is_not_parked(void **state)
     struct ear e;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 4096);
+    open_one(&w, &e, 4096);
     park(&w, &e);
     push(e.conn, 'a', MUCH);
     world_turns(&w, 2);
@@ -129,8 +142,7 @@ static void who_waits_for_room_is_not_parked(void **state)
     world_until(&w, conn_is_flushed(e.conn));
     park(&w, &e);
     buf_fini(&got);
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 /* The system has no memory for one more watch. */
@@ -141,8 +153,7 @@ static void who_cannot_be_moved_stays_and_is_heard(void **state)
     int fd;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 0);
+    open_one(&w, &e, 0);
     fd = w.loop.parked.fd;
     w.loop.parked.fd = -1;
     net_on_park(&w.net, conn_tag(e.conn));
@@ -158,8 +169,7 @@ static void who_cannot_be_moved_stays_and_is_heard(void **state)
     assert_true(e.conn->parked);
     peer_write(&w, e.peer, BYTES(" and there"));
     world_until(&w, e.heard.len == 14);
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 /* Until it is freed: others who end take all of many turns. */
@@ -170,9 +180,7 @@ static void a_dead_one_is_told_of_no_more(void **state)
     struct ear e;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 0);
-    park(&w, &e);
+    open_parked(&w, &e);
     assert_int_equal(send(e.peer, "x", 1, MSG_NOSIGNAL), 1);
     conn_close(e.conn, CONN_END_OURS);
     assert_int_equal(poll_wait(&w.loop.parked, &event, 1, 0), 1);
@@ -180,8 +188,7 @@ static void a_dead_one_is_told_of_no_more(void **state)
     assert_int_equal(poll_wait(&w.loop.parked, &event, 1, 0), 0);
     assert_false(net_on_late(&w.net, event.data.u64, event.events));
     world_until(&w, e.closed == 1);
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 static void a_parked_one_pauses_and_goes_on(void **state)
@@ -190,17 +197,14 @@ static void a_parked_one_pauses_and_goes_on(void **state)
     struct ear e;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 0);
-    park(&w, &e);
+    open_parked(&w, &e);
     conn_read(e.conn, false);
     peer_write(&w, e.peer, BYTES("waits"));
     world_turns(&w, WORLD_QUIET_TURNS);
     assert_int_equal(e.heard.len, 0);
     conn_read(e.conn, true);
     world_until(&w, e.heard.len == 5);
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 static void a_parked_one_ends(void **state)
@@ -210,9 +214,7 @@ static void a_parked_one_ends(void **state)
         struct ear e;
 
         (void)state;
-        world_open(&w);
-        ear_open(&w, &e, 0);
-        park(&w, &e);
+        open_parked(&w, &e);
         if (how == 0) {
             shutdown(e.peer, SHUT_WR);
             world_until(&w, e.has_ended);
@@ -239,9 +241,7 @@ static void a_parked_one_is_given_away_and_becomes_another(void **state)
     int fd;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 0);
-    park(&w, &e);
+    open_parked(&w, &e);
     other = e;
     conn_become(e.conn, &ops, &other);
     peer_write(&w, e.peer, BYTES("to the other"));
@@ -253,8 +253,7 @@ static void a_parked_one_is_given_away_and_becomes_another(void **state)
     assert_int_equal(send(e.peer, "still open", 10, MSG_NOSIGNAL), 10);
     close(fd);
     buf_fini(&other.heard);
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 static void who_is_gone_or_no_conn_is_not_parked(void **state)
@@ -264,8 +263,7 @@ static void who_is_gone_or_no_conn_is_not_parked(void **state)
     uint64_t tag;
 
     (void)state;
-    world_open(&w);
-    ear_open(&w, &e, 0);
+    open_one(&w, &e, 0);
     tag = conn_tag(e.conn);
     conn_close(e.conn, CONN_END_OURS);
     net_on_park(&w.net, tag);
@@ -274,8 +272,7 @@ static void who_is_gone_or_no_conn_is_not_parked(void **state)
     net_on_park(&w.net, tag);
     net_on_park(&w.net, UINT64_MAX - 7);
     assert_int_equal(w.net.open, 0);
-    ear_close(&e);
-    world_close(&w);
+    close_one(&w, &e);
 }
 
 /* Whenever somebody is parked: all that is said is heard, once and in order, both ways. */
