@@ -214,17 +214,15 @@ uint32_t conn_watched(const struct conn *c)
    A writer that waits for the peer's bytes does not ask for room. */
 static void watch(struct conn *c, bool in_off, bool paused, bool out_on)
 {
-    bool in_before = !c->in_off && !c->paused, in_after = !in_off && !paused;
-    bool out_asked = out_on && !(c->tls && c->tls->write_waits);
-    bool changed = in_before != in_after || c->out_asked != out_asked;
+    uint32_t before = conn_watched(c);
 
     c->in_off = in_off;
     c->paused = paused;
     c->out_on = out_on;
-    c->out_asked = out_asked;
-    if (!changed || c->state == CONN_DEAD)
+    c->out_asked = out_on && !(c->tls && c->tls->write_waits);
+    if (conn_watched(c) == before || c->state == CONN_DEAD) /* late_forget: in no poll */
         return;
-    if (out_asked)
+    if (c->out_asked)
         late_unpark(c); /* room for what leaves is told at once */
     poll_change(late_poll(c), c->fd, conn_watched(c), conn_tag(c));
 }
@@ -689,9 +687,10 @@ static bool may_read(const struct conn *c, uint32_t events)
     return events & EPOLLIN && !c->in_off && !c->paused;
 }
 
+/* TLS is read a record at a time at least: what is left of one no poll tells of. */
 static bool read_ready(struct conn *c, size_t most)
 {
-    bool is_more = read_some(c, most);
+    bool is_more = read_some(c, c->tls ? TLS_RECORD_BYTES : most);
 
     if (c->tls)
         mind_tls(c);
@@ -712,19 +711,17 @@ static bool hear(struct conn *c, uint32_t events)
     return false;
 }
 
-static struct conn *find_alive(struct net *n, uint64_t tag)
+static struct conn *find_tagged(struct net *n, uint64_t tag)
 {
-    struct conn *c = find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
-
-    return c && c->state != CONN_DEAD ? c : NULL;
+    return find(n, (uint32_t)tag, (uint32_t)(tag >> 32));
 }
 
 bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
 {
-    struct conn *c = find_alive(n, tag);
+    struct conn *c = find_tagged(n, tag);
 
     n->ready++;
-    if (!c)
+    if (!c || c->state == CONN_DEAD)
         return true;
     if (conn_is_shaking(c))
         return false;
@@ -732,16 +729,18 @@ bool net_on_ready(struct net *n, uint64_t tag, uint32_t events)
         return true;
     if (late_look(c))
         return false;
-    (void)read_ready(c, c->tls || n->large_reads < LARGE_READS ? READ_BYTES : LATE_BYTES);
+    (void)read_ready(c, n->large_reads < LARGE_READS ? READ_BYTES : LATE_BYTES);
     return true;
 }
 
 bool net_on_late(struct net *n, uint64_t tag, uint32_t events)
 {
-    struct conn *c = find_alive(n, tag);
+    struct conn *c = find_tagged(n, tag);
 
-    if (!c) {
-        late_forget(find(n, (uint32_t)tag, (uint32_t)(tag >> 32)));
+    if (!c)
+        return false;
+    if (c->state == CONN_DEAD) {
+        late_forget(c);
         return false;
     }
     if (conn_is_shaking(c)) {
@@ -752,14 +751,14 @@ bool net_on_late(struct net *n, uint64_t tag, uint32_t events)
         return false;
     if (c->parked && !late_look(c))
         late_unpark(c);
-    return read_ready(c, c->tls ? TLS_RECORD_BYTES : LATE_BYTES);
+    return read_ready(c, LATE_BYTES);
 }
 
 void net_on_park(struct net *n, uint64_t tag)
 {
-    struct conn *c = find_alive(n, tag);
+    struct conn *c = find_tagged(n, tag);
 
-    if (c && !c->out_asked && !conn_is_shaking(c))
+    if (c && c->state != CONN_DEAD && !c->out_asked && !conn_is_shaking(c))
         late_park(c);
 }
 

@@ -59,7 +59,6 @@ void late_park(struct conn *c)
         move(c, true);
 }
 
-/* Once more in a crowd, and it is late again. */
 void late_unpark(struct conn *c)
 {
     if (!c->parked)
@@ -71,7 +70,7 @@ void late_unpark(struct conn *c)
 
 void late_forget(struct conn *c)
 {
-    if (!c || !c->parked || c->fd < 0)
+    if (!c->parked || c->fd < 0)
         return;
     poll_remove(&c->net->loop->parked, c->fd);
     c->parked = false;

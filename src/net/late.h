@@ -26,11 +26,12 @@ bool late_is_busy(const struct conn *c);
 
 void late_add_load(struct conn *c, size_t more);
 
-/* To where late ones wait, and back; without memory for that it stays where it is. */
+/* To where late ones wait, and back; without memory for that it stays where it is. Who comes back
+   is late again when it is ready once more in a crowd. */
 void late_park(struct conn *c);
 void late_unpark(struct conn *c);
 
-/* A dead one, told of by the poll it was parked in, is told of no more; null is fine. */
+/* A dead one, told of by the poll it was parked in, is told of no more. */
 void late_forget(struct conn *c);
 
 /* The poll that watches it now. */
