@@ -32,7 +32,7 @@ const struct metric metrics[] = {
     GAUGE(METER_MEM_PENDING, "pushca.memory.part", "bytes", NULL, {"part", "pending"}),
     GAUGE(METER_MEM_OTHER, "pushca.memory.part", "bytes", NULL, {"part", "other"}),
     GAUGE(METER_MEM_SPARE, "pushca.memory.spare", "bytes",
-          "Large blocks freed less than a second ago, kept for the next one", NO_LABEL),
+          "Freed large blocks kept for the next one, until none was freed for a second", NO_LABEL),
     GAUGE(METER_CONNS_HTTP, "pushca.connections", NULL,
           "Open HTTP connections by listener; of the WebSocket listener those not yet upgraded",
           {"listener", "rest"}),
