@@ -238,9 +238,17 @@ static void *insist(void *p, size_t size)
     out_of_memory(size);
 }
 
+/* Null: the system refused. */
+static void *spare_or_new(size_t size)
+{
+    void *p = is_large(size) ? take_spare(size) : NULL;
+
+    return p ? p : malloc(size ? size : 1);
+}
+
 void *mem_alloc(size_t size)
 {
-    void *p = malloc(size ? size : 1);
+    void *p = spare_or_new(size);
 
     if (!p)
         p = insist(NULL, size ? size : 1);
@@ -315,11 +323,9 @@ static bool is_over(size_t size)
 
 enum err mem_ask(size_t size, void **out)
 {
-    *out = is_large(size) ? take_spare(size) : NULL;
-    if (!*out)
-        *out = malloc(size ? size : 1);
+    *out = spare_or_new(size);
     if (!*out && mem_drop_spares())
-        *out = malloc(size ? size : 1);
+        *out = spare_or_new(size);
     if (!*out)
         return ERR_FULL;
     counted(*out);

@@ -42,7 +42,7 @@ void mem_limit(int64_t bytes);
 
 /* Blocks of 1 MiB and more go back to the system when they are freed; by main, before all else. Two
    of up to 2 MiB do so in the first mem_mend a second after the last of them was freed: until then
-   mem_try, mem_ask and a growing mem_resize use them. They count as METER_MEM_SPARE and not as
+   whoever asks for as much has them, but mem_zero. They count as METER_MEM_SPARE and not as
    held. */
 void mem_return_large(void);
 bool mem_drop_spares(void); /* now; were there any? By main at the end, and who counts blocks */

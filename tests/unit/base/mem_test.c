@@ -175,6 +175,9 @@ static void a_freed_large_block_is_the_next_one(void **state)
     assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
     assert_true(mem_held() >= before + LARGE);
     mem_free(q);
+    q = mem_alloc(LARGE);
+    assert_ptr_equal(q, p);
+    mem_free(q);
     r = mem_resize(mem_alloc(LARGE / 2), LARGE); /* grows into it */
     assert_ptr_equal(r, p);
     assert_int_equal(meter_sum(METER_MEM_SPARE), 0);
