@@ -115,8 +115,10 @@ bool mem_drop_spares(void)
     for (int i = 0; i < SPARES; i++) {
         void *p = take(i);
 
-        had_any |= p != NULL;
+        if (!p)
+            continue;
         free(p);
+        had_any = true;
     }
     return had_any;
 }
