@@ -77,7 +77,7 @@ static void add_send(struct buf *out, const struct body_reader *r, struct json_v
         return;
     }
     MUST(b.filter.excluded <= limits.exclude);
-    buf_printf(out, "send %d %d ", b.filter.find_any, b.preserve_order);
+    buf_printf(out, "send %d %d ", b.filter.find_any, b.order.preserved);
     add_name(out, b.id, limits.id_bytes);
     add_client(out, &b.filter.like, false);
     for (size_t i = 0; i < b.filter.excluded; i++)
@@ -93,7 +93,7 @@ static void add_acked(struct buf *out, const struct body_reader *r, struct json_
         refused(r->why->code, r->why);
         return;
     }
-    buf_printf(out, "acked %d ", b.preserve_order);
+    buf_printf(out, "acked %d ", b.order.preserved);
     add_name(out, b.id, limits.id_bytes);
     add_client(out, &b.client, true);
     buf_add(out, b.message);

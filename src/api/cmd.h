@@ -12,6 +12,7 @@
 #include "wire/command.h"
 
 struct api;
+struct ask;
 struct frame;
 struct repeat;
 struct session;
@@ -38,6 +39,14 @@ void cmd_push(struct cmd *c, struct frame *f); /* takes the count */
 
 /* Done, nothing to say but so: remembered, answered bare. Silent in v1. */
 void cmd_done(struct cmd *c);
+
+/* Remembered so, and answered later. */
+void cmd_remember(struct cmd *c);
+
+/* Whoever says c asks a; and f, whose count is taken, goes to the socket that asked, or to another
+   one of that client (cmd_ask.c). */
+void cmd_asks(const struct cmd *c, struct ask *a);
+void cmd_tell(const struct ask *a, struct frame *f);
 
 /* Not done: counted, answered with an error, not remembered. Silent in v1. */
 void cmd_failed(struct cmd *c, struct bytes why);

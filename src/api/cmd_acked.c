@@ -12,24 +12,6 @@ static struct frame *acknowledge(struct bytes reply_id)
     return ws_frame(FRAME_ANSWER, WS_TEXT, reply_id, BYTES("@@ACKNOWLEDGE"));
 }
 
-/* Takes f, to the socket that asked, or to another one of that client. */
-static void tell(const struct ask *a, struct frame *f)
-{
-    struct shard *s = a->shard;
-    struct conn *c = conn_find(&s->net, a->conn);
-    struct ws_conn *w = c ? ws_of(c) : NULL;
-    struct client *client;
-
-    if (!w || ws_push(w, f)) {
-        client = index_find_hash(&s->index, a->client);
-        if (client && client->session_count > 0)
-            (void)!client_push(client, f, 0);
-        else
-            meter_add(METER_OUTCOMES_UNCLAIMED, 1);
-    }
-    frame_unref(f);
-}
-
 /* The error envelope of a refusal waits in the repeat until the outcome is known (cmd_acked). */
 static void on_end(struct ask *a, enum ask_end end)
 {
@@ -42,19 +24,22 @@ static void on_end(struct ask *a, enum ask_end end)
             frame_unref(r->answer);
             r->answer = NULL;
         }
-        tell(a, acknowledge(bytes_text(a->reply_id)));
+        cmd_tell(a, acknowledge(bytes_text(a->reply_id)));
         break;
     case ASK_REFUSED:
         if (r && r->answer) {
             r->state = REPEAT_ANSWER;
-            tell(a, frame_ref(r->answer));
+            cmd_tell(a, frame_ref(r->answer));
         }
         break;
     case ASK_UNREACHABLE: /* said again it is tried again */
         if (r && r->answer)
-            tell(a, frame_ref(r->answer));
+            cmd_tell(a, frame_ref(r->answer));
+        break;
+    case ASK_TAKEN: /* is not said of acknowledged ones */
         break;
     case ASK_EXPIRED:
+        meter_add(METER_EXPIRED, 1);
         break; /* silence: any answer would be taken for success */
     }
 }
@@ -62,7 +47,7 @@ static void on_end(struct ask *a, enum ask_end end)
 static void deliver(struct cmd *c, struct ask *a, const struct acked_body *b)
 {
     /* It may end the ask at once: a is not used afterwards. */
-    delivery_send(a, &b->client, b->message, b->preserve_order ? cmd_order_key(c) : 0,
+    delivery_send(a, &b->client, b->message, b->order.preserved ? cmd_order_key(c) : 0,
                   c->shard->hub->settings->ack_keep_ms);
 }
 
@@ -91,8 +76,7 @@ static void start(struct cmd *c, const struct acked_body *b, struct repeat *r)
         reply = c->said.grammar == GRAMMAR_V2 ? c->said.id : bytes_text(id);
     a = ask_new(s, reply, s->hub->settings->ack_keep_ms, on_end);
     memcpy(a->message_id, id, sizeof(id));
-    a->conn = conn_name(c->from->ws.conn);
-    a->client = c->from->client->hash;
+    cmd_asks(c, a);
     a->repeat = c->repeat;
     if (c->repeat)
         remember(c, r, a);

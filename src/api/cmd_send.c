@@ -3,12 +3,42 @@
 #include "api/api_shard.h"
 #include "base/meter.h"
 #include "flow/frame.h"
+#include "hub/ask.h"
 #include "hub/fanout.h"
+#include "hub/session.h"
+
+/* Other nodes have it, or it took them too long: it is on its way all the same. */
+static void on_end(struct ask *a, enum ask_end end)
+{
+    struct frame *f = ws_frame(FRAME_ANSWER, WS_TEXT, bytes_text(a->reply_id), BYTES("@@RESPONSE"));
+
+    if (end == ASK_EXPIRED)
+        meter_add(METER_CLUSTER_OVERDUE, 1);
+    cmd_tell(a, f);
+}
+
+/* In a cluster the answer to preserveOrder waits until nothing sent after it can overtake it; who
+   gets no answer does not wait for it. */
+static struct order order_of(struct cmd *c, bool in_order)
+{
+    const struct hub *hub = c->shard->hub;
+    int64_t wait_ms = hub->settings->cluster.order_ms;
+    struct order o = {.key = in_order ? cmd_order_key(c) : 0};
+
+    if (in_order && wait_ms && c->said.grammar == GRAMMAR_V2 && bus_has_peers(&hub->bus)) {
+        struct ask *a = ask_new(c->shard, c->said.id, wait_ms, on_end);
+
+        cmd_asks(c, a);
+        o.ask = a->name;
+    }
+    return o;
+}
 
 static void send(struct cmd *c, bool in_order)
 {
     struct api *api = c->api;
     struct send_body b;
+    struct order o;
     struct frame *f;
     enum err e;
 
@@ -18,15 +48,21 @@ static void send(struct cmd *c, bool in_order)
     }
     if (cmd_is_refused(c))
         return;
+    o = order_of(c, in_order || b.order.preserved);
     f = ws_frame(FRAME_PLAIN, WS_TEXT, b.message, (struct bytes){0});
-    e = fanout_send(c->shard, &b.filter, f, in_order || b.preserve_order ? cmd_order_key(c) : 0);
+    e = fanout_send(c->shard, &b.filter, f, &o);
     frame_unref(f);
+    if (o.ask && !o.waits)
+        ask_drop(ask_find(c->shard, o.ask));
     if (e) {
         cmd_unreachable(c);
         return;
     }
     meter_add(METER_ACCEPTED_PLAIN_WS, 1);
-    cmd_done(c);
+    if (o.waits)
+        cmd_remember(c);
+    else
+        cmd_done(c);
 }
 
 void cmd_send(struct cmd *c)

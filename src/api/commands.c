@@ -43,11 +43,16 @@ void cmd_push(struct cmd *c, struct frame *f)
     frame_unref(f);
 }
 
+void cmd_remember(struct cmd *c)
+{
+    (void)repeats_add(c->shard, c->repeat, REPEAT_BARE);
+}
+
 void cmd_done(struct cmd *c)
 {
     if (c->said.grammar != GRAMMAR_V2)
         return;
-    (void)repeats_add(c->shard, c->repeat, REPEAT_BARE);
+    cmd_remember(c);
     cmd_push(c, cmd_response(c, (struct bytes){0}));
 }
 

@@ -32,7 +32,7 @@ static void on_closed(struct http_conn *h)
 {
     struct shard *s = h->handler->context;
 
-    rest_acked_forget(h);
+    rest_forget(h);
     gate_leave(&s->hub->http_conns);
     meter_add(METER_CONNS_HTTP, -1);
 }

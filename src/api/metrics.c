@@ -100,6 +100,8 @@ const struct metric metrics[] = {
     COUNT(METER_REFUSED_HANDSHAKES, "pushca.refused", NULL, {"reason", "handshakes"}),
     GAUGE(METER_CLUSTER_NODES, "pushca.cluster.nodes", NULL,
           "Living nodes of the cluster, this one too; 0: this server stands alone", NO_LABEL),
+    COUNT(METER_CLUSTER_OVERDUE, "pushca.cluster.order.overdue",
+          "Sends with preserveOrder answered before the other nodes had them", NO_LABEL),
     GAUGE(METER_CLUSTER_AWAY, "pushca.cluster.away", NULL,
           "1 while other nodes cannot be reached: Redis is away or does not echo", NO_LABEL),
     COUNT(METER_CLUSTER_LOST, "pushca.cluster.lost", "How often that began", NO_LABEL),

@@ -5,6 +5,7 @@
 #include "api/http_server.h"
 #include "base/meter.h"
 #include "flow/frame.h"
+#include "hub/ask.h"
 #include "hub/fanout.h"
 
 bool rest_is_refused(struct request *q)
@@ -23,12 +24,36 @@ void rest_unreachable(struct http_conn *h, struct bytes path)
                      "another node of the cluster is needed and cannot be reached now: try again");
 }
 
-uint64_t rest_order_key(const struct request *q)
+uint64_t rest_order_key(const struct request *q, const struct order_body *o)
 {
-    struct conn_id id = conn_name(q->conn->conn);
-    uint64_t place = (uint64_t)q->shard->number << 32 | id.slot;
+    return o->preserved ? identity_hash(&q->shard->hub->key, &o->sender) | 1 : 0;
+}
 
-    return hash_mix(place, id.gen) | 1;
+/* Other nodes have it, or it took them too long: it is on its way all the same. */
+static void on_end(struct ask *a, enum ask_end end)
+{
+    struct http_conn *h = rest_waited(a);
+
+    if (end == ASK_EXPIRED)
+        meter_add(METER_CLUSTER_OVERDUE, 1);
+    if (h)
+        http_reply(h, &(struct reply){.status = 200});
+}
+
+/* In a cluster the answer to preserveOrder waits until nothing sent after it can overtake it. */
+static struct order order_of(struct request *q, const struct order_body *b)
+{
+    const struct hub *hub = q->shard->hub;
+    int64_t wait_ms = hub->settings->cluster.order_ms;
+    struct order o = {.key = rest_order_key(q, b)};
+
+    if (o.key && wait_ms && bus_has_peers(&hub->bus)) {
+        struct ask *a = ask_new(q->shard, (struct bytes){0}, wait_ms, on_end);
+
+        rest_wait(q->conn, a);
+        o.ask = a->name;
+    }
+    return o;
 }
 
 void rest_send(struct request *q)
@@ -36,6 +61,7 @@ void rest_send(struct request *q)
     struct api *api = api_of(q->shard);
     struct send_body b;
     struct frame *frame;
+    struct order o;
     enum err e;
 
     if (body_read_send(&api->reader, q->body, &b)) {
@@ -44,13 +70,17 @@ void rest_send(struct request *q)
     }
     if (rest_is_refused(q))
         return;
+    o = order_of(q, &b.order);
     frame = ws_frame(FRAME_PLAIN, WS_TEXT, b.message, (struct bytes){0});
-    e = fanout_send(q->shard, &b.filter, frame, b.preserve_order ? rest_order_key(q) : 0);
+    e = fanout_send(q->shard, &b.filter, frame, &o);
     frame_unref(frame);
+    if (!o.waits)
+        rest_forget(q->conn);
     if (e) {
         rest_unreachable(q->conn, q->head->path);
         return;
     }
     meter_add(METER_ACCEPTED_PLAIN_REST, 1);
-    http_reply(q->conn, &(struct reply){.status = 200});
+    if (!o.waits)
+        http_reply(q->conn, &(struct reply){.status = 200});
 }

@@ -5,37 +5,11 @@
 #include "api/api_shard.h"
 #include "api/http_reply.h"
 #include "api/http_server.h"
-#include "base/mem.h"
 #include "base/meter.h"
 #include "hub/ask.h"
 #include "hub/delivery.h"
 
 static const char path[] = "/send-notification-with-acknowledge";
-
-/* While an outcome is awaited, user holds the ask's name, which may find nobody any more. */
-static void wait_for(struct http_conn *h, uint64_t ask)
-{
-    uint64_t *name = mem_alloc(sizeof(*name));
-
-    *name = ask;
-    h->user = name;
-}
-
-static void wait_over(struct http_conn *h)
-{
-    mem_free(h->user);
-    h->user = NULL;
-}
-
-void rest_acked_forget(struct http_conn *h)
-{
-    const uint64_t *name = h->user;
-    struct ask *a = name ? ask_find(h->handler->context, *name) : NULL;
-
-    if (a)
-        ask_drop(a);
-    wait_over(h);
-}
 
 static void answer(struct http_conn *h, struct shard *s, enum ask_end end)
 {
@@ -52,7 +26,9 @@ static void answer(struct http_conn *h, struct shard *s, enum ask_end end)
     case ASK_UNREACHABLE:
         rest_unreachable(h, bytes_text(path));
         break;
+    case ASK_TAKEN: /* is not said of acknowledged ones */
     case ASK_EXPIRED:
+        meter_add(METER_EXPIRED, 1);
         (void)snprintf(why, sizeof(why),
                        "no acknowledge within %" PRId64 " ms (pushca.acknowledge-timeout.ms)",
                        s->hub->settings->ack_timeout_ms);
@@ -63,15 +39,12 @@ static void answer(struct http_conn *h, struct shard *s, enum ask_end end)
 
 static void on_end(struct ask *a, enum ask_end end)
 {
-    struct conn *c = conn_find(&a->shard->net, a->conn);
-    struct http_conn *h = c ? http_of(c) : NULL;
+    struct http_conn *h = rest_waited(a);
 
-    if (!h) {
+    if (h)
+        answer(h, a->shard, end);
+    else
         meter_add(METER_OUTCOMES_UNCLAIMED, 1);
-        return;
-    }
-    wait_over(h);
-    answer(h, a->shard, end);
 }
 
 void rest_send_acked(struct request *q)
@@ -90,9 +63,8 @@ void rest_send_acked(struct request *q)
         return;
     a = ask_new(s, (struct bytes){0}, wait_ms, on_end);
     delivery_make_id(s, a->message_id);
-    a->conn = conn_name(q->conn->conn);
-    wait_for(q->conn, a->name);
+    rest_wait(q->conn, a);
     meter_add(METER_ACCEPTED_ACKED_REST, 1);
     /* Last: it may end the ask, and so answer, at once. */
-    delivery_send(a, &b.client, b.message, b.preserve_order ? rest_order_key(q) : 0, wait_ms);
+    delivery_send(a, &b.client, b.message, rest_order_key(q, &b.order), wait_ms);
 }

@@ -206,6 +206,10 @@ const struct config_key config_keys[] = {
     {"pushca.cluster.register-ms", NULL, CONFIG_MS, 0, 60000, "1000",
      "A client whose entry in Redis takes longer is let in before it is written.",
      AT(cluster.register_ms), NULL, false},
+    {"pushca.cluster.order-ms", NULL, CONFIG_MS, 0, 60000, "10000",
+     "preserveOrder is answered when the other servers have the message, or after so long; 0: at "
+     "once.",
+     AT(cluster.order_ms), NULL, false},
     {"pushca.cluster.window-bytes", NULL, CONFIG_SIZE, 64 * KIB, GIB, "16MB",
      "Sent to one other server and not confirmed yet; over it sends are refused (503).",
      AT(cluster.window_bytes), NULL, false},

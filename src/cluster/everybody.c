@@ -86,7 +86,7 @@ void everybody_close(struct cluster *c)
 }
 
 void everybody_ask(struct cluster *c, struct notification *n, enum forward_kind kind,
-                   struct envelope *e)
+                   struct envelope *e, struct receipt *waits)
 {
     uint32_t count = c->members.peers.len, i;
     struct round *r;
@@ -112,7 +112,7 @@ void everybody_ask(struct cluster *c, struct notification *n, enum forward_kind 
     list_push_back(&c->rounds_oldest, &r->link);
     e->hops = HOPS_IF_HERE;
     e->a = r->number;
-    forward_to_all(c, e);
+    forward_piece(c, NULL, piece_new(e, waits));
 }
 
 void everybody_answer(struct cluster *c, struct peer *p, const struct envelope *e, bool has)

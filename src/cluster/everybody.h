@@ -16,14 +16,15 @@ struct cluster;
 struct envelope;
 struct notification;
 struct peer;
+struct receipt;
 
 void everybody_open(struct cluster *c);
 void everybody_close(struct cluster *c);
 
-/* e is n's; how often it may be passed on and what is needed for the answers are filled in. Without
-   peers it matched nobody. */
+/* e is n's, and r of who waits until all have it, or null; how often it may be passed on and what
+   is needed for the answers are filled in. Without peers it matched nobody. */
 void everybody_ask(struct cluster *c, struct notification *n, enum forward_kind kind,
-                   struct envelope *e);
+                   struct envelope *e, struct receipt *r);
 
 /* What that peer says is such a copy, and our client, or not. */
 void everybody_answer(struct cluster *c, struct peer *p, const struct envelope *e, bool has);

@@ -245,18 +245,19 @@ static void find_as_home(struct cluster *c, struct notification *n, uint32_t att
         asked(c, t);
 }
 
-void find_start(struct cluster *c, struct notification *n, uint32_t attempts)
+void find_start(struct cluster *c, struct notification *n, uint32_t attempts, struct receipt *r)
 {
     struct peer *home = membership_home(&c->members, n->filter_hash);
     struct envelope e = {.kind = ENVELOPE_FIND,
                          .filter = n->filter,
                          .text = ws_frame_text(n->frame),
                          .order_key = n->order_key,
+                         .name = n->ask,
                          .a = attempts,
                          .hops = (uint8_t)(n->hops + 1)};
 
     if (home && n->hops < HOPS_MAX)
-        forward_to(c, home, &e);
+        forward_piece(c, home, piece_new(&e, r));
     else if (c->ending)
         meter_add(METER_DROPPED_NO_MATCH, 1);
     else
@@ -312,7 +313,7 @@ void find_on_pick(struct cluster *c, const struct note *n)
         return;
     }
     if (n->b)
-        find_start(c, what, n->b - 1); /* which asks anew */
+        find_start(c, what, n->b - 1, NULL); /* which asks anew */
     else
         meter_add(METER_DROPPED_NO_MATCH, 1);
 }

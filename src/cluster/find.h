@@ -17,8 +17,10 @@ struct envelope;
 struct note;
 struct notification;
 struct peer;
+struct receipt;
 
-void find_start(struct cluster *c, struct notification *n, uint32_t attempts);
+/* r: who waits until it cannot be overtaken any more; null: nobody. */
+void find_start(struct cluster *c, struct notification *n, uint32_t attempts, struct receipt *r);
 void find_on_pick(struct cluster *c, const struct note *n);
 void find_on_counted(struct cluster *c, const struct note *n);
 void find_take_count(struct cluster *c, const struct peer *p, const struct envelope *e);

@@ -61,33 +61,70 @@ static struct waiting pop(struct queue *q)
     return w;
 }
 
+static void drop_waiting(const struct waiting *w)
+{
+    receipt_unref(w->receipt);
+    notification_unref(w->notification);
+}
+
 /* ---- to a peer ---- */
+
+void forward_piece(struct cluster *c, struct peer *p, struct piece *piece)
+{
+    uint32_t count = p ? 1 : c->members.peers.len, i;
+
+    for (i = 0; i < count; i++) {
+        struct peer *to = p ? p : c->members.peers.at[i];
+
+        stream_push(&to->stream, piece);
+    }
+    piece_unref(piece);
+    meter_add(METER_CLUSTER_SENT, count);
+}
 
 void forward_to(struct cluster *c, struct peer *p, const struct envelope *e)
 {
-    struct piece *piece = piece_new(e);
-
-    (void)c;
-    stream_push(&p->stream, piece);
-    piece_unref(piece);
-    meter_add(METER_CLUSTER_SENT, 1);
+    forward_piece(c, p, piece_new(e, NULL));
 }
 
 void forward_to_all(struct cluster *c, const struct envelope *e)
 {
-    struct piece *piece;
-    uint32_t i;
+    if (c->members.peers.len)
+        forward_piece(c, NULL, piece_new(e, NULL));
+}
 
-    if (!c->members.peers.len)
-        return;
-    piece = piece_new(e);
-    for (i = 0; i < c->members.peers.len; i++) {
-        struct peer *p = c->members.peers.at[i];
+/* ---- who waits until they have it ---- */
 
-        stream_push(&p->stream, piece);
-    }
-    piece_unref(piece);
-    meter_add(METER_CLUSTER_SENT, c->members.peers.len);
+/* Whoever sent a message with preserveOrder: its shard and ask. */
+struct order_receipt {
+    struct receipt receipt;
+    struct cluster *cluster;
+    uint32_t asker;
+    uint64_t ask;
+};
+
+static void on_all_have_it(struct receipt *r)
+{
+    struct order_receipt *o = container_of(r, struct order_receipt, receipt);
+    struct note *n = cluster_note(NOTE_OUTCOME, o->cluster);
+
+    n->name = o->ask;
+    n->a = OUTCOME_TAKEN;
+    cluster_post(o->cluster, o->asker, n, sizeof(*n));
+    mem_free(o);
+}
+
+/* One count, the caller's; null: nobody waits. Acknowledged ones have an answer of their own. */
+static struct receipt *receipt_for(struct cluster *c, const struct notification *n,
+                                   enum forward_kind kind)
+{
+    struct order_receipt *o;
+
+    if (!n->ask || kind == FORWARD_ACKED)
+        return NULL;
+    o = mem_new(struct order_receipt);
+    *o = (struct order_receipt){{1, on_all_have_it}, c, n->asker, n->ask};
+    return &o->receipt;
 }
 
 /* Who asked another node, and was passed on by us, must be found by the next one. */
@@ -110,6 +147,7 @@ static struct envelope envelope_of(const struct cluster *c, const struct waiting
     switch (w->kind) {
     case FORWARD_SEND:
         e.kind = ENVELOPE_SEND;
+        e.name = n->ask;
         if (!filter_is_direct(&n->filter))
             e.stamp_ms = (uint64_t)w->since_ms;
         break;
@@ -152,18 +190,19 @@ static void refuse(struct cluster *c, const struct notification *n)
     }
 }
 
+/* p null: to all. */
 static void to_peer(struct cluster *c, const struct waiting *w, struct peer *p)
 {
     struct envelope e = envelope_of(c, w);
 
-    forward_to(c, p, &e);
+    forward_piece(c, p, piece_new(&e, w->receipt));
 }
 
 static void ask_everybody(struct cluster *c, const struct waiting *w)
 {
     struct envelope e = envelope_of(c, w);
 
-    everybody_ask(c, w->notification, w->kind, &e);
+    everybody_ask(c, w->notification, w->kind, &e, w->receipt);
 }
 
 static void deliver_here(struct cluster *c, const struct waiting *w)
@@ -213,13 +252,11 @@ static void release_direct(struct cluster *c, const struct waiting *w)
 static void release(struct cluster *c, const struct waiting *w)
 {
     if (w->kind == FORWARD_FIND) {
-        find_start(c, w->notification, w->attempts);
+        find_start(c, w->notification, w->attempts, w->receipt);
     } else if (filter_is_direct(&w->notification->filter)) {
         release_direct(c, w);
     } else {
-        struct envelope e = envelope_of(c, w);
-
-        forward_to_all(c, &e);
+        to_peer(c, w, NULL);
     }
 }
 
@@ -232,7 +269,7 @@ void forward_release(struct cluster *c)
         struct waiting w = pop(q);
 
         release(c, &w);
-        notification_unref(w.notification);
+        drop_waiting(&w);
     }
 }
 
@@ -304,6 +341,7 @@ static void ask(struct cluster *c, uint64_t number)
 void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts)
 {
     struct waiting w = {.notification = notification_ref(n),
+                        .receipt = receipt_for(c, n, kind),
                         .kind = kind,
                         .attempts = attempts,
                         .since_ms = cluster_now(c),
@@ -373,7 +411,7 @@ void forward_forget_all(struct cluster *c)
     while (c->queue.count) {
         struct waiting w = pop(&c->queue);
 
-        notification_unref(w.notification);
+        drop_waiting(&w);
     }
     mem_free(c->queue.ring);
     c->queue = (struct queue){0};

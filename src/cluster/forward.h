@@ -15,6 +15,7 @@ struct cluster;
 struct envelope;
 struct notification;
 struct peer;
+struct piece;
 
 /* NOTE_FORWARD, and what came astray. Takes a count of its own. */
 void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts);
@@ -22,6 +23,8 @@ void forward_release(struct cluster *c); /* what is ready and first in line */
 void forward_retry(struct cluster *c);   /* asks again what Redis could not answer */
 void forward_to(struct cluster *c, struct peer *p, const struct envelope *e);
 void forward_to_all(struct cluster *c, const struct envelope *e);
+void forward_piece(struct cluster *c, struct peer *p, struct piece *piece); /* takes its count;
+                                                                               p null: to all */
 void forward_forget_all(struct cluster *c);
 
 /* What a peer never confirmed, now that it has gone. */

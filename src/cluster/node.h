@@ -47,6 +47,7 @@ enum {
 /* A message on its way out: it waits until it is known whereto. */
 struct waiting {
     struct notification *notification; /* a count */
+    struct receipt *receipt;           /* a count; null: nobody waits until others have it */
     enum forward_kind kind;
     uint32_t attempts; /* of FIND */
     uint32_t peer;     /* READY: number, or one of the following */

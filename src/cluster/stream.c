@@ -7,13 +7,27 @@ enum { RING_FIRST = 16, RING_KEEP = 256, LENGTH_BYTES = 4 };
 
 /* ---- pieces ---- */
 
-struct piece *piece_new(const struct envelope *e)
+struct receipt *receipt_ref(struct receipt *r)
+{
+    if (r)
+        r->refs++;
+    return r;
+}
+
+void receipt_unref(struct receipt *r)
+{
+    if (r && --r->refs == 0)
+        r->on_all(r);
+}
+
+struct piece *piece_new(const struct envelope *e, struct receipt *r)
 {
     size_t len = envelope_size(e);
     struct piece *p = mem_alloc(sizeof(*p) + len);
 
     p->refs = 1;
-    p->len = len;
+    p->len = (uint32_t)len; /* ENVELOPE_BYTES */
+    p->receipt = receipt_ref(r);
     envelope_put(p->at, e);
     return p;
 }
@@ -26,8 +40,10 @@ struct piece *piece_ref(struct piece *p)
 
 void piece_unref(struct piece *p)
 {
-    if (p && --p->refs == 0)
-        mem_free(p);
+    if (!p || --p->refs)
+        return;
+    receipt_unref(p->receipt);
+    mem_free(p);
 }
 
 /* ---- the ring ---- */

@@ -22,11 +22,17 @@
 #include "base/err.h"
 #include "wire/envelope.h"
 
+/* Somebody who wants to know when all pieces of a message have been confirmed, or given up. */
+struct receipt {
+    uint32_t refs;
+    void (*on_all)(struct receipt *r); /* frees it */
+};
+
 /* One encoded item, shared by the streams to all whom it is for. */
 struct piece {
-    uint32_t refs;
-    size_t len;
-    char at[]; /* with its length in front */
+    uint32_t refs, len;
+    struct receipt *receipt; /* a count; null: nobody waits */
+    char at[];               /* with its length in front */
 };
 
 enum {
@@ -34,7 +40,10 @@ enum {
     STREAM_ASK_APART_MS = 200, /* one gap is complained of as often, not with every batch */
 };
 
-struct piece *piece_new(const struct envelope *e); /* one count, the caller's */
+struct receipt *receipt_ref(struct receipt *r); /* null is fine, */
+void receipt_unref(struct receipt *r);          /* here too */
+
+struct piece *piece_new(const struct envelope *e, struct receipt *r); /* one count, the caller's */
 struct piece *piece_ref(struct piece *p);
 void piece_unref(struct piece *p);
 

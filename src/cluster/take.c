@@ -66,12 +66,20 @@ static int64_t accepted_ms(const struct peer *p, const struct envelope *e)
     return (int64_t)(e->stamp_ms + (uint64_t)p->clock_ms);
 }
 
-static void take_send(struct cluster *c, const struct peer *p, const struct envelope *e)
+/* Its sender waits for the confirmation. */
+static void confirm_soon(struct peer *p, const struct envelope *e)
+{
+    if (e->name)
+        p->stream.owes_since_ms = 0;
+}
+
+static void take_send(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     bool direct = filter_is_direct(&e->filter);
     struct notification *n;
     uint32_t i;
 
+    confirm_soon(p, e);
     if (!direct &&
         (c->ending || !value_counts_may_match(c->hub->bus.values, &c->hub->key, &e->filter)))
         return;
@@ -136,10 +144,11 @@ static void take_outcome(struct cluster *c, const struct envelope *e)
     cluster_post(c, e->shard, n, sizeof(*n));
 }
 
-static void take_find(struct cluster *c, const struct envelope *e)
+static void take_find(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     struct notification *n = take_notification(c, e);
 
+    confirm_soon(p, e);
     forward(c, n, FORWARD_FIND, e->a < FIND_ATTEMPTS ? e->a : FIND_ATTEMPTS);
     notification_unref(n);
 }
@@ -158,7 +167,7 @@ static void act_on(struct cluster *c, struct peer *p, const struct envelope *e)
         take_send(c, p, e);
         break;
     case ENVELOPE_FIND:
-        take_find(c, e);
+        take_find(c, p, e);
         break;
     case ENVELOPE_COUNT:
         find_take_count(c, p, e);

@@ -49,7 +49,6 @@ static void end(struct ask *a, enum ask_end how)
 
 static void on_due(struct timer *t)
 {
-    meter_add(METER_EXPIRED, 1);
     end(container_of(t, struct ask, timer), ASK_EXPIRED);
 }
 
@@ -78,14 +77,20 @@ struct ask *ask_find(struct shard *s, uint64_t name)
 
 void ask_on_outcome(struct shard *s, struct note *n)
 {
+    static const enum ask_end ends[] = {
+        [OUTCOME_ACKNOWLEDGED] = ASK_ACKNOWLEDGED,
+        [OUTCOME_REFUSED] = ASK_REFUSED,
+        [OUTCOME_UNREACHABLE] = ASK_UNREACHABLE,
+        [OUTCOME_TAKEN] = ASK_TAKEN,
+    };
     struct ask *a = ask_find(s, n->name);
 
     if (!a) {
-        meter_add(METER_OUTCOMES_UNCLAIMED, 1);
-    } else if (n->a == OUTCOME_ACKNOWLEDGED) {
-        meter_add(METER_ACKNOWLEDGED, 1);
-        end(a, ASK_ACKNOWLEDGED);
-    } else {
-        end(a, n->a == OUTCOME_UNREACHABLE ? ASK_UNREACHABLE : ASK_REFUSED);
+        if (n->a != OUTCOME_TAKEN)
+            meter_add(METER_OUTCOMES_UNCLAIMED, 1);
+        return;
     }
+    if (n->a == OUTCOME_ACKNOWLEDGED)
+        meter_add(METER_ACKNOWLEDGED, 1);
+    end(a, ends[n->a]);
 }

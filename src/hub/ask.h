@@ -1,5 +1,6 @@
 /*
- * ask - somebody waits to hear whether a message was acknowledged.
+ * ask - somebody waits to hear whether a message was acknowledged; or, with preserveOrder in a
+ *       cluster, until other nodes have it.
  *
  * Owner:   the asker's shard; frees itself when answered, given up, or expired.   Thread: that
  * shard. Names:   notes carry ask.name, never a pointer: an outcome for an ask that ended finds
@@ -15,7 +16,7 @@
 
 struct shard;
 
-enum ask_end { ASK_ACKNOWLEDGED, ASK_REFUSED, ASK_UNREACHABLE, ASK_EXPIRED };
+enum ask_end { ASK_ACKNOWLEDGED, ASK_REFUSED, ASK_UNREACHABLE, ASK_TAKEN, ASK_EXPIRED };
 
 struct ask {
     uint64_t name;

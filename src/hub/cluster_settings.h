@@ -43,6 +43,7 @@ struct cluster_settings {
     int64_t echo_ms;       /* pushca.cluster.echo-ms, default 2000: no echo so long: away */
     int64_t deaf_grace_ms; /* pushca.cluster.deaf-grace-ms, default 10000 */
     int64_t register_ms;   /* pushca.cluster.register-ms, default 1000: then let in unregistered */
+    int64_t order_ms;      /* pushca.cluster.order-ms, default 10000; 0: answered at once */
     size_t window_bytes;   /* pushca.cluster.window-bytes, default 16 MiB per peer */
     size_t waiting_bytes;  /* pushca.cluster.waiting-bytes, default 16 MiB, for a lookup */
     int64_t cache_ms;      /* pushca.coordinator.cache.search.ttl-ms, default 5000; 0: no cache */

@@ -100,22 +100,32 @@ static struct notification *direct(const struct identity *who, struct frame *fra
     return n;
 }
 
+/* Whoever waits for it is told when the other nodes have it. */
+static void pass_on(struct shard *s, struct notification *n, enum forward_kind kind,
+                    uint32_t attempts, struct order *o)
+{
+    n->ask = o->ask;
+    n->asker = s->number;
+    o->waits = o->ask != 0;
+    bus_forward(s, n, kind, attempts);
+}
+
 /* In a cluster a client that is not here is looked for elsewhere. */
 static enum err send_away(struct shard *s, const struct identity *who, struct frame *frame,
-                          uint64_t order_key, bool admitted)
+                          struct order *o, bool admitted)
 {
     struct notification *n;
 
     if (!admitted && bus_is_closed(&s->hub->bus))
         return ERR_BUSY;
-    n = direct(who, frame, order_key);
-    bus_forward(s, n, FORWARD_SEND, 0);
+    n = direct(who, frame, o->key);
+    pass_on(s, n, FORWARD_SEND, 0, o);
     notification_unref(n);
     return ERR_OK;
 }
 
 static enum err send_direct(struct shard *s, const struct filter *f, struct frame *frame,
-                            uint64_t order_key, bool admitted)
+                            struct order *o, bool admitted)
 {
     uint64_t hash = identity_hash(&s->hub->key, &f->like);
     struct shard *home = hub_home(s->hub, hash);
@@ -125,23 +135,23 @@ static enum err send_direct(struct shard *s, const struct filter *f, struct fram
         meter_add(METER_DROPPED_NO_MATCH, 1);
         return ERR_OK;
     }
-    if (home == s && deliver_to(s, &f->like, hash, frame, order_key))
+    if (home == s && deliver_to(s, &f->like, hash, frame, o->key))
         return ERR_OK;
     if (bus_is_on(&s->hub->bus)) {
         if (home == s || !presence_has(&home->presence, hash))
-            return send_away(s, &f->like, frame, order_key, admitted);
+            return send_away(s, &f->like, frame, o, admitted);
     } else if (home == s) {
         meter_add(METER_DROPPED_NO_MATCH, 1);
         return ERR_OK;
     }
-    n = direct(&f->like, frame, order_key);
+    n = direct(&f->like, frame, o->key);
     post_notification(s, home->number, NOTE_DELIVER, n);
     notification_unref(n);
     return ERR_OK;
 }
 
 static enum err send_to_all(struct shard *s, const struct filter *f, struct frame *frame,
-                            uint64_t order_key)
+                            struct order *o)
 {
     bool others = bus_has_peers(&s->hub->bus);
 
@@ -151,15 +161,15 @@ static enum err send_to_all(struct shard *s, const struct filter *f, struct fram
         struct notification *n = notification_new(f, frame);
         uint32_t i;
 
-        n->order_key = order_key;
+        n->order_key = o->key;
+        if (others)
+            pass_on(s, n, FORWARD_SEND, 0, o);
         for (i = 0; i < s->hub->count; i++)
             if (i != s->number)
                 post_notification(s, i, NOTE_DELIVER, n);
-        if (others)
-            bus_forward(s, n, FORWARD_SEND, 0);
         notification_unref(n);
     }
-    deliver_here(s, f, frame, order_key, INT64_MAX);
+    deliver_here(s, f, frame, o->key, INT64_MAX);
     return ERR_OK;
 }
 
@@ -377,7 +387,7 @@ static void find_one(struct shard *s, struct notification *n, uint32_t attempts,
 }
 
 static enum err send_to_one(struct shard *s, const struct filter *f, struct frame *frame,
-                            uint64_t order_key)
+                            struct order *o)
 {
     bool others = bus_has_peers(&s->hub->bus);
     struct notification *n;
@@ -386,11 +396,11 @@ static enum err send_to_one(struct shard *s, const struct filter *f, struct fram
     if (others && bus_is_closed(&s->hub->bus))
         return ERR_BUSY;
     n = notification_new(f, frame);
-    n->order_key = order_key;
+    n->order_key = o->key;
     n->filter_hash = filter_hash(&s->hub->key, f);
     home = hub_home(s->hub, n->filter_hash);
     if (others) /* one of the nodes has this filter's turn */
-        bus_forward(s, n, FORWARD_FIND, FIND_ATTEMPTS);
+        pass_on(s, n, FORWARD_FIND, FIND_ATTEMPTS, o);
     else if (home == s)
         find_one(s, n, FIND_ATTEMPTS, FIND_TURN, 0);
     else
@@ -434,18 +444,17 @@ void fanout_on_pick(struct shard *s, struct note *n)
 
 /* ---- the door ---- */
 
-enum err fanout_send(struct shard *s, const struct filter *f, struct frame *frame,
-                     uint64_t order_key)
+enum err fanout_send(struct shard *s, const struct filter *f, struct frame *frame, struct order *o)
 {
     enum err e;
 
     DCHECK(thread_at_home(s));
     if (filter_is_direct(f))
-        e = send_direct(s, f, frame, order_key, false);
+        e = send_direct(s, f, frame, o, false);
     else if (f->find_any)
-        e = send_to_one(s, f, frame, order_key);
+        e = send_to_one(s, f, frame, o);
     else
-        e = send_to_all(s, f, frame, order_key);
+        e = send_to_all(s, f, frame, o);
     if (e)
         meter_add(METER_REFUSED_CLUSTER, 1);
     return e;
@@ -461,7 +470,7 @@ bool fanout_is_here(struct shard *s, const struct filter *f)
 void fanout_send_admitted(struct shard *s, const struct filter *f, struct frame *frame)
 {
     DCHECK(thread_at_home(s) && filter_is_direct(f));
-    (void)!send_direct(s, f, frame, 0, true); /* never refused */
+    (void)!send_direct(s, f, frame, &(struct order){0}, true); /* never refused */
 }
 
 void fanout_forget_all(struct shard *s)

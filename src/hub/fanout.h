@@ -2,8 +2,9 @@
  * fanout - a notification to all the clients its filter matches, or to one of them in rotation.
  *
  * Thread:  any shard's own.
- * Order:   messages of one sender to one receiver stay in order; a findAny message may be overtaken
- *          by a later one of the same sender that was not.
+ * Order:   messages of one sender that uses one node stay in order to one receiver; who waits as
+ *          `struct order` says may use any. A findAny message may be overtaken by a later one of
+ *          the same sender that was not.
  */
 #pragma once
 #include <stdbool.h>
@@ -15,11 +16,19 @@
 struct frame;
 struct shard;
 
+/* What preserveOrder asks for; all 0: nothing. */
+struct order {
+    uint64_t key; /* the sender's: sticks to one socket of a receiver's pool */
+    uint64_t ask; /* in a cluster: who waits until nothing sent later can overtake the message, from
+                     whatever node: then OUTCOME_TAKEN comes */
+    bool waits;   /* out: it will come; else nothing can overtake it now */
+};
+
 /* Sends frame to whom f means. Shares the frame, copies what it keeps of f. Receivers on this shard
-   have it queued on return, those on others after POST. order_key: not 0 sticks to one socket of a
-   receiver's pool. ERR_BUSY: it needs another node, and the bus is away or full; nobody got it. */
+   have it queued on return, those on others after POST. ERR_BUSY: it needs another node, and the
+   bus is away or full; nobody got it. */
 MUST_USE enum err fanout_send(struct shard *s, const struct filter *f, struct frame *frame,
-                              uint64_t order_key);
+                              struct order *o);
 
 /* Is the client that f names on this node? It may come and go at any time. */
 bool fanout_is_here(struct shard *s, const struct filter *f);

@@ -40,6 +40,7 @@ enum outcome {
     OUTCOME_ACKNOWLEDGED,
     OUTCOME_REFUSED,     /* too many are open at the receiver */
     OUTCOME_UNREACHABLE, /* another node cannot be asked now */
+    OUTCOME_TAKEN, /* of one that is not acknowledged: the other nodes have it, behind all before */
 };
 
 /* findAny: how often a receiver is looked for, when those that were chosen have just left. */

@@ -17,7 +17,7 @@ struct notification {
     uint64_t order_key;   /* not 0: stick to one socket of a pool for this sender */
     uint64_t filter_hash; /* of the normalised filter: its home and its findAny turn */
     int64_t accepted_ms;  /* of another node's for many: for who was here by then; 0: for all */
-    /* of acknowledged ones */
+    /* of acknowledged ones, and of those whose sender waits for OUTCOME_TAKEN */
     uint64_t ask;        /* name at the asker; 0: no outcome wanted */
     uint32_t asker;      /* shard number, */
     uint32_t peer;       /* of that node; 0: ours */

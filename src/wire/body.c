@@ -272,6 +272,27 @@ enum err body_read_open(const struct body_reader *r, struct json_value v, bool p
     return pooled ? read_pool(r, m[3], &out->pool_size) : ERR_OK;
 }
 
+/* preserveOrder in v, and whose: of a sender only what tells it apart from others counts. */
+static enum err read_order(const struct body_reader *r, struct json_value v, struct json_value flag,
+                           struct order_body *out)
+{
+    static const char *const name = "sender";
+    struct json_value sender, dims[DIMENSIONS];
+    enum err e = read_flag(r, &top, "preserveOrder", flag, &out->preserved);
+
+    out->sender = (struct identity){0};
+    if (e || !out->preserved)
+        return e;
+    json_pick(v, &name, &sender, 1);
+    if (json_type(sender) != JSON_OBJECT)
+        return ERR_OK;
+    pick_dimensions(sender, dims);
+    for (int d = 0; d < DIMENSIONS; d++)
+        if (json_type(dims[d]) == JSON_STRING)
+            out->sender.dim[d] = json_string(dims[d]);
+    return ERR_OK;
+}
+
 enum err body_read_send(const struct body_reader *r, struct json_value v, struct send_body *out)
 {
     static const char *const names[] = {"id", "filter", "message", "preserveOrder"};
@@ -290,7 +311,7 @@ enum err body_read_send(const struct body_reader *r, struct json_value v, struct
     e = read_text(r, &top, names[2], m[2], &out->message);
     if (e)
         return e;
-    return read_flag(r, &top, names[3], m[3], &out->preserve_order);
+    return read_order(r, v, m[3], &out->order);
 }
 
 enum err body_read_acked(const struct body_reader *r, struct json_value v, struct acked_body *out)
@@ -311,7 +332,7 @@ enum err body_read_acked(const struct body_reader *r, struct json_value v, struc
     e = read_text(r, &top, names[2], m[2], &out->message);
     if (e)
         return e;
-    return read_flag(r, &top, names[3], m[3], &out->preserve_order);
+    return read_order(r, v, m[3], &out->order);
 }
 
 static enum err read_envelope(const struct body_reader *r, int64_t index, struct json_value v,

@@ -36,18 +36,23 @@ struct open_body {            /* /open-connection, /open-connection-pool, sign-i
     int64_t pool_size;        /* 1 where not given */
 };
 
+struct order_body {
+    bool preserved;         /* preserveOrder */
+    struct identity sender; /* then; never refused: what is not given, or no text, is empty */
+};
+
 struct send_body { /* /send-notification, SEND_MESSAGE */
     struct bytes id;
     struct filter filter;
     struct bytes message;
-    bool preserve_order;
+    struct order_body order;
 };
 
 struct acked_body { /* /send-notification-with-acknowledge, SEND_MESSAGE_WITH_ACKNOWLEDGE */
     struct bytes id;
     struct identity client;
     struct bytes message;
-    bool preserve_order;
+    struct order_body order;
 };
 
 struct envelope_body {

@@ -35,9 +35,10 @@ enum {
 
 enum envelope_kind {
     ENVELOPE_SEND,    /* filter, text, order_key, hops: to all that match, or to the one client;
-                         stamp_ms of what is for all; a of what every node was asked for: HAD */
+                         stamp_ms of what is for all; a of what every node was asked for: HAD;
+                         name: its sender waits until you confirm it */
     ENVELOPE_FIND,    /* filter, text, order_key, a = attempts: choose one receiver; to the filter's
-                         home node */
+                         home node; name as SEND */
     ENVELOPE_COUNT,   /* filter, name, shard: how many match? */
     ENVELOPE_COUNTED, /* name, shard, a = ready, b = all */
     ENVELOPE_PICK,    /* filter, text, order_key, a = rank, b = attempts left, ready_only */

@@ -111,6 +111,15 @@ def say_acknowledge(raw, message_id, version=1):
         raw.say(f"any@@ACKNOWLEDGE@@{json.dumps(words)}")
 
 
+def texts(raw, most, wait=1):
+    """What comes, up to so many, until nothing does for a while."""
+    got = []
+    with contextlib.suppress(TimeoutError):
+        while len(got) < most:
+            got.append(raw.text(wait))
+    return got
+
+
 def nothing_comes(*raws, wait=0.3):
     for raw in raws:
         with pytest.raises(TimeoutError):
@@ -584,6 +593,57 @@ def test_preserve_order_keeps_one_order_and_one_socket(cluster):
             thread.join()
         assert sorted(len(some) for some in found.values()) == [0, count], "one socket"
         assert (found[one] or found[other]) == [str(i) for i in range(count)]
+
+
+ROUTES = {
+    "to one": lambda who: who,
+    "to all that match": lambda who: {"workSpaceId": who["workSpaceId"], "accountId": who["accountId"]},
+    "findAny": lambda who: {"accountId": who["accountId"], "findAny": True},
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_preserve_order_over_all_nodes(cluster, route):
+    """A producer that goes from node to node, each time after the answer: by REST, and over sockets of its own."""
+    count = 300 if SANITIZED else 1500
+    who = identity(f"walked-to-{route}")
+    words = {"filter": ROUTES[route](who), "preserveOrder": True, "sender": identity("walker")}
+    with contextlib.ExitStack() as stack:
+        pool = [stack.enter_context(Raw(cluster[1], who)) for _ in range(2 if route == "to one" else 1)]
+        rests = [Crowd(node) for node in cluster]
+        for rest in rests:
+            stack.callback(rest.close)
+        sockets = [stack.enter_context(Raw(node, identity(f"walker-{node.number}"))) for node in cluster]
+        for i in range(count):
+            assert rests[i % 3].post(PLAIN, {**words, "message": f"{i}"})[0] == 200
+        got = [found for raw in pool if (found := texts(raw, count))]
+        assert got == [[str(i) for i in range(count)]], "in order, and on one socket of the pool"
+        if len(pool) == 1: # by whom sockets of a pool are chosen is the client's identity, and these are three
+            for i in range(count):
+                sockets[i % 3].say(f"{i}@@SEND_MESSAGE@@" + json.dumps({**words, "message": f"{i}"}))
+                assert sockets[i % 3].text() == f"{i}@@RESPONSE"
+            assert texts(pool[0], count) == got[0]
+        assert sum(samples(node, "cluster_order_overdue_total").popitem()[1] for node in cluster) == 0
+
+
+def test_preserve_order_waits_only_so_long(tmp_path):
+    """A node that is frozen does not confirm: after order-ms the sender is answered all the same, and told at once with 0."""
+    for order_ms, overdue in ((300, 2), (0, 0)):
+        with Redis(tmp_path) as redis, Cluster(2, redis, f"pushca.cluster.order-ms={order_ms}") as cluster:
+            who = identity("frozen-with-his-node")
+            with Raw(cluster[1], who) as receiver, Raw(cluster[0], identity("s")) as sender:
+                words = {"filter": who, "message": "m", "preserveOrder": True}
+                assert cluster[0].post(PLAIN, words).status == 200
+                assert receiver.text() == "m"
+                cluster[1].process.send_signal(signal.SIGSTOP)
+                try:
+                    assert cluster[0].post(PLAIN, words).status == 200
+                    sender.say("w@@SEND_MESSAGE@@" + json.dumps(words))
+                    assert sender.text() == "w@@RESPONSE"
+                    assert samples(cluster[0], "cluster_order_overdue_total").popitem()[1] == overdue
+                finally:
+                    cluster[1].process.send_signal(signal.SIGCONT)
+                assert [receiver.text(), receiver.text()] == ["m", "m"]
 
 
 def test_each_producers_order_is_kept(cluster):

@@ -107,6 +107,7 @@ NUMBER(beat_ms, s->cluster.beat_ms)
 NUMBER(echo_ms, s->cluster.echo_ms)
 NUMBER(deaf_grace_ms, s->cluster.deaf_grace_ms)
 NUMBER(register_ms, s->cluster.register_ms)
+NUMBER(order_ms, s->cluster.order_ms)
 NUMBER(window_bytes, s->cluster.window_bytes)
 NUMBER(waiting_bytes, s->cluster.waiting_bytes)
 NUMBER(cache_ms, s->cluster.cache_ms)
@@ -196,6 +197,7 @@ static const struct number numbers[] = {
     {"pushca.cluster.echo-ms", echo_ms, 2000, 300, 600000},
     {"pushca.cluster.deaf-grace-ms", deaf_grace_ms, 10000, 0, DAY},
     {"pushca.cluster.register-ms", register_ms, 1000, 0, 60000},
+    {"pushca.cluster.order-ms", order_ms, 10000, 0, 60000},
     {"pushca.cluster.window-bytes", window_bytes, 16 << 20, 64 << 10, 1 << 30},
     {"pushca.cluster.waiting-bytes", waiting_bytes, 16 << 20, 64 << 10, 1 << 30},
     {"pushca.cluster.cache-entries", cache_entries, 262144, 16, 1 << 24},

@@ -249,7 +249,7 @@ static struct envelope a_pick(uint32_t rank, uint32_t attempts)
 /* What a peer says arrives. */
 static void say(int from, const struct envelope *e)
 {
-    struct piece *piece = piece_new(e);
+    struct piece *piece = piece_new(e, NULL);
 
     take(&w.c, &w.peer[from], bytes_of(piece->at + 4, piece->len - 4));
     piece_unref(piece);

@@ -13,7 +13,7 @@ static struct piece *numbered(uint64_t n, size_t more)
 
     memset(text, 'x', sizeof(text));
     e.text = bytes_of(text, more);
-    return piece_new(&e);
+    return piece_new(&e, NULL);
 }
 
 static uint64_t number_of(struct bytes item)

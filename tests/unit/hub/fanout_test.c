@@ -60,10 +60,10 @@ static void what_is_admitted_is_not_refused_any_more(void **state)
 
     (void)state;
     atomic_store(&hub.bus.away, false);
-    assert_int_equal(fanout_send(shard, &f, frame, 0), ERR_OK);
+    assert_int_equal(fanout_send(shard, &f, frame, &(struct order){0}), ERR_OK);
     assert_int_equal(forwarded(), 1);
     atomic_store(&hub.bus.full, true);
-    assert_int_equal(fanout_send(shard, &f, frame, 0), ERR_BUSY);
+    assert_int_equal(fanout_send(shard, &f, frame, &(struct order){0}), ERR_BUSY);
     assert_int_equal(forwarded(), 1);
     fanout_send_admitted(shard, &f, frame);
     assert_int_equal(forwarded(), 2);

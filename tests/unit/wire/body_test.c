@@ -255,7 +255,7 @@ static void test_send(void **state)
         ERR_OK);
     assert_text(b.id, BYTES("m1"), "id");
     assert_text(b.message, BYTES("a\0@@b"), "message");
-    assert_true(b.preserve_order);
+    assert_true(b.order.preserved);
     assert_true(b.filter.find_any);
     assert_text(b.filter.like.dim[WORKSPACE], BYTES("w"), "workspace");
     for (int d = ACCOUNT; d < DIMENSIONS; d++)
@@ -282,7 +282,7 @@ static void test_send_with_the_least(void **state)
         assert_int_equal(body_read_send(&reader, value(texts[i]), &b), ERR_OK);
         assert_int_equal(b.id.len, 0);
         assert_int_equal(b.message.len, 0);
-        assert_false(b.preserve_order);
+        assert_false(b.order.preserved);
         assert_false(b.filter.find_any);
         assert_int_equal(b.filter.excluded, 0);
         for (int d = 0; d < DIMENSIONS; d++)
@@ -370,14 +370,14 @@ static void test_acked(void **state)
     is_client(&b.client);
     assert_text(b.id, BYTES("m1"), "id");
     assert_text(b.message, BYTES("x"), "message");
-    assert_true(b.preserve_order);
+    assert_true(b.order.preserved);
     memset(&b, 0xee, sizeof(b));
     assert_int_equal(
         body_read_acked(&reader, value("{\"client\":" CLIENT ",\"id\":null,\"message\":\"\"}"), &b),
         ERR_OK);
     assert_int_equal(b.id.len, 0);
     assert_int_equal(b.message.len, 0);
-    assert_false(b.preserve_order);
+    assert_false(b.order.preserved);
 
     bad_acked("true", "the body must be an object, not a boolean");
     bad_acked("{\"message\":\"\"}", "client is missing");
