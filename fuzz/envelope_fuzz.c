@@ -29,6 +29,7 @@ static void check_limits(const struct envelope *e)
             MUST(e->filter.exclude[i].dim[d].len > 0);
         }
     MUST(e->kind != ENVELOPE_ACKED || (filter_is_direct(&e->filter) && e->id.len > 0));
+    MUST(e->kind != ENVELOPE_ACKNOWLEDGE || e->id.len > 0);
 }
 
 static void item_means_itself(struct bytes item)

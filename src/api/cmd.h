@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/bytes.h"
+#include "hub/ask.h"
 #include "wire/command.h"
 
 struct api;
-struct ask;
 struct frame;
 struct repeat;
 struct session;
@@ -43,9 +43,10 @@ void cmd_done(struct cmd *c);
 /* Remembered so, and answered later. */
 void cmd_remember(struct cmd *c);
 
-/* Whoever says c asks a; and f, whose count is taken, goes to the socket that asked, or to another
-   one of that client (cmd_ask.c). */
-void cmd_asks(const struct cmd *c, struct ask *a);
+/* Whoever says c asks; and f, whose count is taken, goes to the socket that asked, or to another
+   one of that client, on whatever node (cmd_ask.c). */
+struct ask *cmd_ask(const struct cmd *c, struct bytes reply_id, int64_t wait_ms,
+                    void (*on_end)(struct ask *, enum ask_end));
 void cmd_tell(const struct ask *a, struct frame *f);
 
 /* Not done: counted, answered with an error, not remembered. Silent in v1. */

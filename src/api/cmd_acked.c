@@ -74,9 +74,8 @@ static void start(struct cmd *c, const struct acked_body *b, struct repeat *r)
     delivery_make_id(s, id);
     if (reply.len == 0)
         reply = c->said.grammar == GRAMMAR_V2 ? c->said.id : bytes_text(id);
-    a = ask_new(s, reply, s->hub->settings->ack_keep_ms, on_end);
+    a = cmd_ask(c, reply, s->hub->settings->ack_keep_ms, on_end);
     memcpy(a->message_id, id, sizeof(id));
-    cmd_asks(c, a);
     a->repeat = c->repeat;
     if (c->repeat)
         remember(c, r, a);

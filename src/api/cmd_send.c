@@ -26,10 +26,7 @@ static struct order order_of(struct cmd *c, bool in_order)
     struct order o = {.key = in_order ? cmd_order_key(c) : 0};
 
     if (in_order && wait_ms && c->said.grammar == GRAMMAR_V2 && bus_has_peers(&hub->bus)) {
-        struct ask *a = ask_new(c->shard, c->said.id, wait_ms, on_end);
-
-        cmd_asks(c, a);
-        o.ask = a->name;
+        o.ask = cmd_ask(c, c->said.id, wait_ms, on_end)->name;
     }
     return o;
 }

@@ -75,6 +75,8 @@ const struct metric metrics[] = {
           NO_LABEL),
     COUNT(METER_ACKS_UNKNOWN, "pushca.acknowledges.unknown",
           "Late, repeated or foreign acknowledges", NO_LABEL),
+    COUNT(METER_ACKS_PASSED_ON, "pushca.acknowledges.passed",
+          "Acknowledges of what this node has not sent: other nodes are told", NO_LABEL),
     COUNT(METER_OUTCOMES_UNCLAIMED, "pushca.outcomes.unclaimed", "Outcomes whose asker had gone",
           NO_LABEL),
     COUNT(METER_DROPPED_NO_MATCH, "pushca.dropped",

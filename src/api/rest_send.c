@@ -48,7 +48,7 @@ static struct order order_of(struct request *q, const struct order_body *b)
     struct order o = {.key = rest_order_key(q, b)};
 
     if (o.key && wait_ms && bus_has_peers(&hub->bus)) {
-        struct ask *a = ask_new(q->shard, (struct bytes){0}, wait_ms, on_end);
+        struct ask *a = ask_new(q->shard, (struct bytes){0}, NULL, wait_ms, on_end);
 
         rest_wait(q->conn, a);
         o.ask = a->name;

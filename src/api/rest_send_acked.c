@@ -61,7 +61,7 @@ void rest_send_acked(struct request *q)
     }
     if (rest_is_refused(q))
         return;
-    a = ask_new(s, (struct bytes){0}, wait_ms, on_end);
+    a = ask_new(s, (struct bytes){0}, NULL, wait_ms, on_end);
     delivery_make_id(s, a->message_id);
     rest_wait(q->conn, a);
     meter_add(METER_ACCEPTED_ACKED_REST, 1);

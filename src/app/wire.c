@@ -39,6 +39,7 @@ void wire(struct hub *h)
     h->on_note[NOTE_ADOPT] = ws_server_on_adopt;
     h->on_note[NOTE_DELIVER] = fanout_on_deliver;
     h->on_note[NOTE_ACKED] = delivery_on_acked;
+    h->on_note[NOTE_ACKNOWLEDGE] = delivery_on_acknowledge;
     h->on_note[NOTE_OUTCOME] = ask_on_outcome;
     h->on_note[NOTE_FIND] = fanout_on_find;
     h->on_note[NOTE_COUNT] = fanout_on_count;

@@ -231,7 +231,7 @@ void arrivals_on_confirmed(struct cluster *c)
 }
 
 /* An answer is news only to who serves it himself. */
-void arrivals_take_moved(struct cluster *c, const struct peer *peer, const struct envelope *e)
+void arrivals_take_moved(struct cluster *c, struct peer *peer, const struct envelope *e)
 {
     struct pending_arrival *p;
 

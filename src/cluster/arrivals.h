@@ -35,7 +35,7 @@ uint32_t arrivals_tell(struct cluster *c, uint64_t hash, struct note *n);
 
 void arrivals_on_way(struct cluster *c, uint64_t hash); /* its shard was just told to serve it */
 void arrivals_on_moved(void *cluster, uint64_t hash);   /* its entry was another node's */
-void arrivals_take_moved(struct cluster *c, const struct peer *peer, const struct envelope *e);
+void arrivals_take_moved(struct cluster *c, struct peer *peer, const struct envelope *e);
 void arrivals_on_confirmed(struct cluster *c); /* some peer has confirmed something */
 void arrivals_tick(struct cluster *c);
 void arrivals_list(struct cluster *c);      /* from now on all of ours are listed again */

@@ -120,7 +120,7 @@ void everybody_answer(struct cluster *c, struct peer *p, const struct envelope *
     forward_to(c, p, &(struct envelope){.kind = ENVELOPE_HAD, .a = e->a, .b = has});
 }
 
-void everybody_take_had(struct cluster *c, const struct peer *p, const struct envelope *e)
+void everybody_take_had(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     struct round *r = find(c, e->a);
 

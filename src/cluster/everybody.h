@@ -28,7 +28,7 @@ void everybody_ask(struct cluster *c, struct notification *n, enum forward_kind 
 
 /* What that peer says is such a copy, and our client, or not. */
 void everybody_answer(struct cluster *c, struct peer *p, const struct envelope *e, bool has);
-void everybody_take_had(struct cluster *c, const struct peer *p, const struct envelope *e);
+void everybody_take_had(struct cluster *c, struct peer *p, const struct envelope *e);
 
 /* That peer has gone: first each copy that it never confirmed, then all that it owes an answer.
    is_lost: it may have read it. */

@@ -264,7 +264,7 @@ void find_start(struct cluster *c, struct notification *n, uint32_t attempts, st
         find_as_home(c, n, attempts);
 }
 
-void find_take_counted(struct cluster *c, const struct peer *p, const struct envelope *e)
+void find_take_counted(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     struct tally *t = tally_find(c, e->hash);
     uint32_t i;
@@ -320,11 +320,12 @@ void find_on_pick(struct cluster *c, const struct note *n)
 
 /* ---- being asked ---- */
 
-void find_take_pick(struct cluster *c, const struct envelope *e)
+void find_take_pick(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     struct notification *n = take_notification(c, e);
     uint32_t attempts = e->b < FIND_ATTEMPTS ? e->b : FIND_ATTEMPTS;
 
+    (void)p;
     n->hops = 0;
     if (c->ending)
         forward(c, n, FORWARD_FIND, attempts);
@@ -346,7 +347,7 @@ static void answer(struct cluster *c, const struct query *q)
                                       .b = q->all});
 }
 
-void find_take_count(struct cluster *c, const struct peer *p, const struct envelope *e)
+void find_take_count(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     struct notification *n;
     struct query *q;

@@ -23,9 +23,9 @@ struct receipt;
 void find_start(struct cluster *c, struct notification *n, uint32_t attempts, struct receipt *r);
 void find_on_pick(struct cluster *c, const struct note *n);
 void find_on_counted(struct cluster *c, const struct note *n);
-void find_take_count(struct cluster *c, const struct peer *p, const struct envelope *e);
-void find_take_counted(struct cluster *c, const struct peer *p, const struct envelope *e);
-void find_take_pick(struct cluster *c, const struct envelope *e);
+void find_take_count(struct cluster *c, struct peer *p, const struct envelope *e);
+void find_take_counted(struct cluster *c, struct peer *p, const struct envelope *e);
+void find_take_pick(struct cluster *c, struct peer *p, const struct envelope *e);
 void find_tick(struct cluster *c);
 void find_end(struct cluster *c); /* our shards have ended: other nodes choose what waits */
 void find_forget_all(struct cluster *c);

@@ -163,6 +163,9 @@ static struct envelope envelope_of(const struct cluster *c, const struct waiting
         e.wait_ms = n->wait_ms;
         name_origin(c, n, &e);
         break;
+    case FORWARD_ACKNOWLEDGE:
+        return (struct envelope){
+            .kind = ENVELOPE_ACKNOWLEDGE, .id = bytes_text(n->message_id), .hash = n->filter_hash};
     }
     e.hops = (uint8_t)(n->hops + 1);
     return e;

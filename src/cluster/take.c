@@ -107,7 +107,7 @@ bool take_asker(const struct cluster *c, const struct envelope *e, uint32_t *pee
     return p != NULL;
 }
 
-static void take_acked(struct cluster *c, const struct peer *p, const struct envelope *e)
+static void take_acked(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     struct notification *n;
     uint32_t peer = p->number;
@@ -132,16 +132,31 @@ static void answer_if_asked(struct cluster *c, struct peer *p, const struct enve
         everybody_answer(c, p, e, is_here(c, hash_of(c, e)));
 }
 
-static void take_outcome(struct cluster *c, const struct envelope *e)
+static void take_outcome(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     struct note *n;
 
+    (void)p;
     if (e->shard >= c->hub->count || e->a > OUTCOME_UNREACHABLE)
         return;
     n = cluster_note(NOTE_OUTCOME, c);
     n->name = e->name;
     n->a = e->a;
     cluster_post(c, e->shard, n, sizeof(*n));
+}
+
+static void take_acknowledge(struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    struct notification *n;
+
+    (void)p;
+    if (c->ending || e->id.len >= sizeof(n->message_id))
+        return;
+    n = take_notification(c, e);
+    n->filter_hash = e->hash;
+    memcpy(n->message_id, e->id.at, e->id.len);
+    post(c, hub_home(c->hub, e->hash)->number, NOTE_ACKNOWLEDGE, n);
+    notification_unref(n);
 }
 
 static void take_find(struct cluster *c, struct peer *p, const struct envelope *e)
@@ -153,62 +168,44 @@ static void take_find(struct cluster *c, struct peer *p, const struct envelope *
     notification_unref(n);
 }
 
-static void take_resume(const struct cluster *c, struct peer *p, const struct envelope *e)
+static void take_resume(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     uint64_t read = membership_has_read(&c->members, e->name, e->a, e->hash);
 
     p->skip = read < e->b ? read : e->b;
 }
 
-static void act_on(struct cluster *c, struct peer *p, const struct envelope *e)
+static void take_moved(struct cluster *c, struct peer *p, const struct envelope *e)
 {
-    switch (e->kind) {
-    case ENVELOPE_SEND:
-        take_send(c, p, e);
-        break;
-    case ENVELOPE_FIND:
-        take_find(c, p, e);
-        break;
-    case ENVELOPE_COUNT:
-        find_take_count(c, p, e);
-        break;
-    case ENVELOPE_COUNTED:
-        find_take_counted(c, p, e);
-        break;
-    case ENVELOPE_PICK:
-        find_take_pick(c, e);
-        break;
-    case ENVELOPE_ACKED:
-        take_acked(c, p, e);
-        break;
-    case ENVELOPE_OUTCOME:
-        take_outcome(c, e);
-        break;
-    case ENVELOPE_MOVED:
-        directory_forget(c->directory, e->hash);
-        p->stream.owes_since_ms = 0; /* somebody waits for the confirmation */
-        arrivals_take_moved(c, p, e);
-        break;
-    case ENVELOPE_WHOSE:
-        elsewhere_take_whose(c, p, e);
-        break;
-    case ENVELOPE_LEFT:
-        elsewhere_take_left(c, p, e);
-        break;
-    case ENVELOPE_RESUME:
-        take_resume(c, p, e);
-        break;
-    case ENVELOPE_HAD:
-        everybody_take_had(c, p, e);
-        break;
-    case ENVELOPE_BYE:
-        courier_confirm(c, p);
-        membership_bye(&c->members, p);
-        break;
-    case ENVELOPE_KINDS:
-        break;
-    }
+    directory_forget(c->directory, e->hash);
+    p->stream.owes_since_ms = 0; /* somebody waits for the confirmation */
+    arrivals_take_moved(c, p, e);
 }
+
+static void take_bye(struct cluster *c, struct peer *p, const struct envelope *e)
+{
+    (void)e;
+    courier_confirm(c, p);
+    membership_bye(&c->members, p);
+}
+
+static void (*const act_on[ENVELOPE_KINDS])(struct cluster *c, struct peer *p,
+                                            const struct envelope *e) = {
+    [ENVELOPE_SEND] = take_send,
+    [ENVELOPE_FIND] = take_find,
+    [ENVELOPE_COUNT] = find_take_count,
+    [ENVELOPE_COUNTED] = find_take_counted,
+    [ENVELOPE_PICK] = find_take_pick,
+    [ENVELOPE_ACKED] = take_acked,
+    [ENVELOPE_OUTCOME] = take_outcome,
+    [ENVELOPE_MOVED] = take_moved,
+    [ENVELOPE_BYE] = take_bye,
+    [ENVELOPE_RESUME] = take_resume,
+    [ENVELOPE_WHOSE] = elsewhere_take_whose,
+    [ENVELOPE_LEFT] = elsewhere_take_left,
+    [ENVELOPE_HAD] = everybody_take_had,
+    [ENVELOPE_ACKNOWLEDGE] = take_acknowledge,
+};
 
 void take(struct cluster *c, struct peer *p, struct bytes item)
 {
@@ -220,7 +217,7 @@ void take(struct cluster *c, struct peer *p, struct bytes item)
     if (envelope_read(item, &limits, &c->arena, &e))
         return;
     answer_if_asked(c, p, &e);
-    act_on(c, p, &e);
+    act_on[e.kind](c, p, &e);
 }
 
 /* ---- what ended shards left ---- */

@@ -52,17 +52,21 @@ static void on_due(struct timer *t)
     end(container_of(t, struct ask, timer), ASK_EXPIRED);
 }
 
-struct ask *ask_new(struct shard *s, struct bytes reply_id, int64_t wait_ms,
-                    void (*on_end)(struct ask *, enum ask_end))
+struct ask *ask_new(struct shard *s, struct bytes reply_id, const struct identity *from,
+                    int64_t wait_ms, void (*on_end)(struct ask *, enum ask_end))
 {
+    static const struct identity nobody;
+    const struct identity *who = from ? from : &nobody;
     int64_t before = mem_balance();
-    struct ask *a = mem_zero(sizeof(*a) + reply_id.len + 1);
+    struct ask *a = mem_zero(sizeof(*a) + reply_id.len + 1 + identity_bytes(who));
+    char *room = a->reply_id + reply_id.len + 1;
 
     a->name = ++s->last_name;
     a->shard = s;
     a->on_end = on_end;
     if (reply_id.len)
         memcpy(a->reply_id, reply_id.at, reply_id.len);
+    a->from = identity_copy(who, &room);
     timer_init(&a->timer, on_due);
     wheel_start(&s->loop.wheel, &a->timer, shard_now(s) + wait_ms);
     map_add(&s->asks, hash_of(a->name), a);

@@ -27,12 +27,15 @@ struct ask {
     struct conn_id conn; /* who asked: an http_conn or a ws_conn */
     uint64_t repeat;     /* key in repeats, 0: none */
     uint64_t client; /* WebSocket asker: hash of its identity, for answering on another socket */
+    struct identity
+        from; /* in a cluster, where it may have moved on: that identity, in this block */
     char message_id[48]; /* internal id of the message */
     char reply_id[];     /* zero-terminated: the id the sender waits for */
 };
 
-struct ask *ask_new(struct shard *s, struct bytes reply_id, int64_t wait_ms,
-                    void (*on_end)(struct ask *, enum ask_end));
+/* from: a WebSocket asker whose identity is to be kept; null: none. */
+struct ask *ask_new(struct shard *s, struct bytes reply_id, const struct identity *from,
+                    int64_t wait_ms, void (*on_end)(struct ask *, enum ask_end));
 struct ask *ask_find(struct shard *s, uint64_t name);
 
 /* Ends without on_end: the asker is gone. */

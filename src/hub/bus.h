@@ -73,7 +73,12 @@ static inline bool bus_has_peers(const struct bus *b)
                         atomic_load_explicit(&b->away, memory_order_relaxed));
 }
 
-enum forward_kind { FORWARD_SEND, FORWARD_FIND, FORWARD_ACKED };
+enum forward_kind {
+    FORWARD_SEND,
+    FORWARD_FIND,
+    FORWARD_ACKED,
+    FORWARD_ACKNOWLEDGE, /* message_id, and filter_hash: of the client that says so */
+};
 
 /* To the cluster thread; takes a count of n. attempts: of FIND. */
 void bus_forward(struct shard *s, struct notification *n, enum forward_kind kind,

@@ -195,20 +195,57 @@ void delivery_send(struct ask *a, const struct identity *to, struct bytes text, 
     }
 }
 
+static void acknowledged(struct delivery *d)
+{
+    struct shard *s = d->shard;
+    uint64_t ask = d->ask;
+    uint32_t asker = d->asker, peer = d->peer;
+
+    forget(d);
+    tell(s, peer, asker, ask, OUTCOME_ACKNOWLEDGED);
+}
+
+/* Like one of delivery_make_id, of whatever node? */
+static bool is_internal(struct bytes id)
+{
+    return id.len == UUID_TEXT + 2 && id.at[UUID_TEXT] == '-' && id.at[UUID_TEXT + 1] == '0';
+}
+
+/* It may have come to a socket that the client has, or had, on another node. False: it has not. */
+static bool ask_others(struct shard *s, const struct client *c, struct bytes message_id)
+{
+    struct notification *n;
+    struct frame *none;
+
+    if (!bus_has_peers(&s->hub->bus) || bus_is_closed(&s->hub->bus) || !is_internal(message_id))
+        return false;
+    none = ws_frame(FRAME_PLAIN, WS_TEXT, (struct bytes){0}, (struct bytes){0});
+    n = notification_new(&(struct filter){0}, none);
+    frame_unref(none);
+    n->filter_hash = c->hash;
+    memcpy(n->message_id, message_id.at, message_id.len);
+    bus_forward(s, n, FORWARD_ACKNOWLEDGE, 0);
+    notification_unref(n);
+    return true;
+}
+
 void delivery_acknowledge(struct shard *s, struct client *c, struct bytes message_id)
 {
     struct delivery *d = find(s, message_id);
-    uint64_t ask;
-    uint32_t asker, peer;
 
     DCHECK(thread_at_home(s));
-    if (!d || d->client != c) {
-        meter_add(METER_ACKS_UNKNOWN, 1);
-        return;
-    }
-    ask = d->ask;
-    asker = d->asker;
-    peer = d->peer;
-    forget(d);
-    tell(s, peer, asker, ask, OUTCOME_ACKNOWLEDGED);
+    if (d && d->client == c)
+        acknowledged(d);
+    else
+        meter_add(!d && ask_others(s, c, message_id) ? METER_ACKS_PASSED_ON : METER_ACKS_UNKNOWN,
+                  1);
+}
+
+/* Each node is asked, and most do not have it. */
+void delivery_on_acknowledge(struct shard *s, struct note *n)
+{
+    struct delivery *d = find(s, bytes_text(n->notification->message_id));
+
+    if (d && d->client->hash == n->notification->filter_hash)
+        acknowledged(d);
 }

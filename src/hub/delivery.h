@@ -5,8 +5,8 @@
  *     \--wait_ms over, silently--> forgotten (the asker has its own deadline)
  *
  * The receiver gets "<internal id>@@<text>". An acknowledge counts over any socket of the client,
- * and once; late, repeated and foreign ones are counted and find nobody. A client that is not
- * connected gets no delivery.
+ * to whatever node of a cluster, and once; late, repeated and foreign ones are counted and find
+ * nobody. A client that is not connected gets no delivery.
  *
  * Owner:   the receiver's home shard.      Thread: that shard's.      Bound: settings.deliveries.
  */
@@ -35,6 +35,9 @@ void delivery_forget_all(struct shard *s);
 
 /* NOTE_ACKED */
 void delivery_on_acked(struct shard *s, struct note *n);
+
+/* NOTE_ACKNOWLEDGE */
+void delivery_on_acknowledge(struct shard *s, struct note *n);
 
 /* The client acknowledges message_id. */
 void delivery_acknowledge(struct shard *s, struct client *c, struct bytes message_id);

@@ -15,24 +15,25 @@ struct members;
 struct notification;
 
 enum note_kind {
-    NOTE_ADOPT,      /* front door -> home shard: a socket, who it is, unread bytes        */
-    NOTE_DELIVER,    /* any -> shard: notification; match and send                         */
-    NOTE_ACKED,      /* any -> home shard: notification for one client, outcome wanted     */
-    NOTE_OUTCOME,    /* home shard -> asker: acknowledged or refused                       */
-    NOTE_FIND,       /* any -> the filter's home: choose one receiver (findAny)            */
-    NOTE_COUNT,      /* filter's home -> shard: how many match?                            */
-    NOTE_COUNTED,    /* shard -> filter's home                                             */
-    NOTE_PICK,       /* filter's home -> shard: deliver to the rank-th match               */
-    NOTE_FORWARD,    /* any -> cluster: notification for other nodes                       */
-    NOTE_REGISTER,   /* home shard -> cluster: a client is here; its arrival waits         */
-    NOTE_UNREGISTER, /* home shard -> cluster: it has left                                 */
-    NOTE_ELSEWHERE,  /* cluster -> home shard: a client of ours is on another node, or not */
-    NOTE_MEMBERS,    /* cluster -> all: which nodes there are                              */
-    NOTE_EVICT,      /* cluster -> all: this node is deaf; send some clients elsewhere     */
-    NOTE_RELOAD,     /* main -> all: there are new settings; counted when done             */
-    NOTE_ALIVE,      /* main -> all: do you turn? Counted when done                        */
-    NOTE_SHED,       /* any -> shard: the memory budget is used up; close who holds most   */
-    NOTE_DRAIN,      /* main -> all: end politely                                          */
+    NOTE_ADOPT,       /* front door -> home shard: a socket, who it is, unread bytes        */
+    NOTE_DELIVER,     /* any -> shard: notification; match and send                         */
+    NOTE_ACKED,       /* any -> home shard: notification for one client, outcome wanted     */
+    NOTE_ACKNOWLEDGE, /* cluster -> home shard: a client of ours said so on another node    */
+    NOTE_OUTCOME,     /* home shard -> asker: acknowledged or refused                       */
+    NOTE_FIND,        /* any -> the filter's home: choose one receiver (findAny)            */
+    NOTE_COUNT,       /* filter's home -> shard: how many match?                            */
+    NOTE_COUNTED,     /* shard -> filter's home                                             */
+    NOTE_PICK,        /* filter's home -> shard: deliver to the rank-th match               */
+    NOTE_FORWARD,     /* any -> cluster: notification for other nodes                       */
+    NOTE_REGISTER,    /* home shard -> cluster: a client is here; its arrival waits         */
+    NOTE_UNREGISTER,  /* home shard -> cluster: it has left                                 */
+    NOTE_ELSEWHERE,   /* cluster -> home shard: a client of ours is on another node, or not */
+    NOTE_MEMBERS,     /* cluster -> all: which nodes there are                              */
+    NOTE_EVICT,       /* cluster -> all: this node is deaf; send some clients elsewhere     */
+    NOTE_RELOAD,      /* main -> all: there are new settings; counted when done             */
+    NOTE_ALIVE,       /* main -> all: do you turn? Counted when done                        */
+    NOTE_SHED,        /* any -> shard: the memory budget is used up; close who holds most   */
+    NOTE_DRAIN,       /* main -> all: end politely                                          */
     NOTE_KINDS,
 };
 
@@ -59,7 +60,8 @@ struct note {
                       main writes its reader's own */
     union {
         struct arrival *arrival;           /* ADOPT, REGISTER: owns */
-        struct notification *notification; /* DELIVER, ACKED, FIND, COUNT, PICK, FORWARD: a count */
+        struct notification *notification; /* DELIVER, ACKED, ACKNOWLEDGE, FIND, COUNT, PICK,
+                                              FORWARD: a count */
         struct members *members;           /* MEMBERS: a count */
     };
     uint64_t name;   /* ACKED, OUTCOME: the ask; COUNT, COUNTED: the search; FIND: counts of

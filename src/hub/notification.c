@@ -2,30 +2,6 @@
 
 #include "base/mem.h"
 
-static size_t identity_bytes(const struct identity *who)
-{
-    size_t n = 0;
-    int d;
-
-    for (d = 0; d < DIMENSIONS; d++)
-        n += who->dim[d].len;
-    return n;
-}
-
-static struct identity copy_identity(const struct identity *from, char **room)
-{
-    struct identity copy;
-    int d;
-
-    for (d = 0; d < DIMENSIONS; d++) {
-        copy.dim[d] = bytes_of(*room, from->dim[d].len);
-        if (from->dim[d].len)
-            memcpy(*room, from->dim[d].at, from->dim[d].len);
-        *room += from->dim[d].len;
-    }
-    return copy;
-}
-
 struct notification *notification_new(const struct filter *f, struct frame *frame)
 {
     size_t text = identity_bytes(&f->like), i;
@@ -41,12 +17,12 @@ struct notification *notification_new(const struct filter *f, struct frame *fram
     exclude = (struct identity *)(void *)(n + 1);
     room = (char *)(exclude + f->excluded);
     atomic_init(&n->refs, 1);
-    n->filter.like = copy_identity(&f->like, &room);
+    n->filter.like = identity_copy(&f->like, &room);
     n->filter.find_any = f->find_any;
     n->filter.exclude = exclude;
     n->filter.excluded = f->excluded;
     for (i = 0; i < f->excluded; i++)
-        exclude[i] = copy_identity(&f->exclude[i], &room);
+        exclude[i] = identity_copy(&f->exclude[i], &room);
     n->frame = frame_ref(frame);
     return n;
 }

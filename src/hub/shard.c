@@ -50,8 +50,8 @@ struct note *note_new(const struct shard *s, enum note_kind kind)
 
 static bool has_notification(enum note_kind kind)
 {
-    return kind == NOTE_DELIVER || kind == NOTE_ACKED || kind == NOTE_FIND || kind == NOTE_COUNT ||
-           kind == NOTE_PICK || kind == NOTE_FORWARD;
+    return kind == NOTE_DELIVER || kind == NOTE_ACKED || kind == NOTE_ACKNOWLEDGE ||
+           kind == NOTE_FIND || kind == NOTE_COUNT || kind == NOTE_PICK || kind == NOTE_FORWARD;
 }
 
 void note_free(struct hub *h, struct note *n)

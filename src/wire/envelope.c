@@ -299,7 +299,9 @@ static bool take_text(struct bytes *in, struct bytes *out)
 /* Without it nobody could do anything with this kind. */
 static uint32_t needed(enum envelope_kind kind)
 {
-    return kind == ENVELOPE_ACKED ? ALL_DIMENSIONS | HAS_ID : 0;
+    if (kind == ENVELOPE_ACKED)
+        return ALL_DIMENSIONS | HAS_ID;
+    return kind == ENVELOPE_ACKNOWLEDGE ? HAS_ID : 0;
 }
 
 enum err envelope_read(struct bytes item, const struct envelope_limits *limits, struct arena *arena,

@@ -54,6 +54,7 @@ enum envelope_kind {
     ENVELOPE_LEFT,  /* hash, a = enum envelope_left: it is not with me (any more) */
     ENVELOPE_HAD,   /* a of your SEND or ACKED, which every node was asked for; b = 1: its client is
                        with me */
+    ENVELOPE_ACKNOWLEDGE, /* id (not empty) of a message, hash: this client has acknowledged it */
     ENVELOPE_KINDS,
 };
 

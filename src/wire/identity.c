@@ -68,3 +68,27 @@ bool filter_is_direct(const struct filter *f)
     }
     return true;
 }
+
+size_t identity_bytes(const struct identity *who)
+{
+    size_t n = 0;
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++)
+        n += who->dim[d].len;
+    return n;
+}
+
+struct identity identity_copy(const struct identity *from, char **room)
+{
+    struct identity copy;
+    int d;
+
+    for (d = 0; d < DIMENSIONS; d++) {
+        copy.dim[d] = bytes_of(*room, from->dim[d].len);
+        if (from->dim[d].len)
+            memcpy(*room, from->dim[d].at, from->dim[d].len);
+        *room += from->dim[d].len;
+    }
+    return copy;
+}

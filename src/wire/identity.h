@@ -34,5 +34,9 @@ bool dimension_is_plain(struct bytes value);
 
 bool identity_equal(const struct identity *a, const struct identity *b);
 
+/* A copy whose text stands from *room on, which moves behind it; and how many bytes that is. */
+size_t identity_bytes(const struct identity *who);
+struct identity identity_copy(const struct identity *from, char **room);
+
 /* All four given? Then it means one client at most. */
 bool filter_is_direct(const struct filter *f);

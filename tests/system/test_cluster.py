@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -559,6 +560,48 @@ def test_sockets_come_and_go_and_the_directory_is_right(cluster):
     assert not cluster.written()
 
 
+def test_acknowledge_over_a_socket_at_another_node(cluster):
+    """As on one node: it counts over any socket of that client, also one that it opened meanwhile, and over no other's."""
+    who = identity("acknowledges-elsewhere")
+    words = {"client": who, "message": "m"}
+    for version in (1, 2):
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(Raw(cluster[0], who))
+            other = stack.enter_context(Raw(cluster[1], identity("another-client")))
+            answer = {}
+            asks = threading.Thread(target=lambda: answer.update(got=cluster[2].post(ACKED, words).status))
+            asks.start()
+            message_id = first.text().split("@@")[0]
+            say_acknowledge(other, message_id, version)
+            nothing_comes(other, wait=0.1)
+            assert not answer
+            if version == 1:
+                leave(first)
+            second = stack.enter_context(Raw(cluster[1], who))
+            say_acknowledge(second, message_id, version)
+            asks.join(10)
+            assert answer == {"got": 200}
+    total = "acknowledges_unknown_total"
+    before = sum(samples(cluster[0], total).values())
+    with Raw(cluster[0], who) as raw:
+        say_acknowledge(raw, "no such id", 2)
+        raw.say("PING")
+        assert raw.text() == "PONG"
+    assert sum(samples(cluster[0], total).values()) == before + 1
+
+
+def test_an_asker_who_moved_hears_of_the_acknowledge(cluster):
+    receiver, asker = identity("acknowledges-late"), identity("asks-and-moves")
+    with Raw(cluster[2], receiver) as to:
+        with Raw(cluster[0], asker) as first:
+            first.say("a@@SEND_MESSAGE_WITH_ACKNOWLEDGE@@" + json.dumps({"id": "moved", "client": receiver, "message": "m"}))
+            message_id = to.text().split("@@")[0]
+            leave(first)
+        with Raw(cluster[1], asker) as second:
+            say_acknowledge(to, message_id)
+            assert second.text() == "moved@@ACKNOWLEDGE"
+
+
 # ---- order ------------------------------------------------------------------------------------------
 
 
@@ -626,6 +669,11 @@ def test_preserve_order_over_all_nodes(cluster, route):
         assert sum(samples(node, "cluster_order_overdue_total").popitem()[1] for node in cluster) == 0
 
 
+def is_stopped(pid):
+    """Every thread of it: one that has not noticed yet goes on."""
+    return all(stat.read_text().rsplit(")")[-1].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 def test_preserve_order_waits_only_so_long(tmp_path):
     """A node that is frozen does not confirm: after order-ms the sender is answered all the same; with 0, at once."""
     for order_ms, overdue in ((300, 2), (0, 0)):
@@ -637,6 +685,7 @@ def test_preserve_order_waits_only_so_long(tmp_path):
                 assert receiver.text() == "m"
                 before = samples(cluster[0], "cluster_order_overdue_total").popitem()[1]
                 cluster[1].process.send_signal(signal.SIGSTOP)
+                wait_for(lambda: is_stopped(cluster[1].process.pid), 10)
                 try:
                     assert cluster[0].post(PLAIN, words).status == 200
                     sender.say("w@@SEND_MESSAGE@@" + json.dumps(words))

@@ -70,7 +70,7 @@ void courier_confirm(struct cluster *c, struct peer *p)
     fail();
 }
 
-void find_take_count(struct cluster *c, const struct peer *p, const struct envelope *e)
+void find_take_count(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     (void)c;
     (void)p;
@@ -78,14 +78,14 @@ void find_take_count(struct cluster *c, const struct peer *p, const struct envel
     fail();
 }
 
-void find_take_counted(struct cluster *c, const struct peer *p, const struct envelope *e)
+void find_take_counted(struct cluster *c, struct peer *p, const struct envelope *e)
 {
     find_take_count(c, p, e);
 }
 
-void find_take_pick(struct cluster *c, const struct envelope *e)
+void find_take_pick(struct cluster *c, struct peer *p, const struct envelope *e)
 {
-    find_take_count(c, NULL, e);
+    find_take_count(c, p, e);
 }
 
 static inline void discard(struct arrival *a)
