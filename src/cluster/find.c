@@ -13,7 +13,6 @@
 enum {
     TALLIES_MAX = 4096,    /* that nobody waits for; the least recently used is forgotten */
     TALLY_KEPT_MS = 10000, /* and that nobody has used */
-    UNHEARD_MS = 1000,     /* without a subscriber: longer than a new link takes */
     PATIENCE_MS = 5000,    /* with a node that is heard of and does not say how many match */
 };
 
@@ -205,12 +204,6 @@ static void asked(struct cluster *c, struct tally *t)
     unpark(c, t, choose_among_all);
 }
 
-/* Redis says that it does not listen, and not only while it makes a new link. */
-static bool is_unheard(const struct cluster *c, const struct peer *p)
-{
-    return p->unheard_ms && cluster_now(c) - p->unheard_ms >= UNHEARD_MS;
-}
-
 /* Does it wait for nobody but the gone, and those that cannot hear? */
 static bool waits_in_vain(const struct cluster *c, const struct tally *t)
 {
@@ -220,7 +213,7 @@ static bool waits_in_vain(const struct cluster *c, const struct tally *t)
         const struct share *s = &t->asked[i];
         const struct peer *p = s->answered ? NULL : membership_numbered(&c->members, s->peer);
 
-        if (p && !is_unheard(c, p))
+        if (p && !peer_is_unheard(p, cluster_now(c)))
             return false;
     }
     return true;

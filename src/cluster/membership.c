@@ -182,27 +182,45 @@ static bool all_leave(const struct membership *m)
     return we_leave(m);
 }
 
+/* A filter's home should be a node that stays, and one that can hear. */
+enum fitness { FIT_LEAVES, FIT_UNHEARD, FIT_HOME };
+
+struct candidate {
+    struct peer *peer; /* null: us */
+    const char *id;
+    enum fitness fitness;
+    uint64_t score;
+};
+
+static bool is_better(const struct candidate *a, const struct candidate *b)
+{
+    if (a->fitness != b->fitness)
+        return a->fitness > b->fitness;
+    if (a->score != b->score)
+        return a->score > b->score;
+    return strcmp(a->id, b->id) < 0;
+}
+
+static enum fitness fitness_of(const struct peer *p, int64_t now_ms)
+{
+    if (p->leaving)
+        return FIT_LEAVES;
+    return peer_is_unheard(p, now_ms) ? FIT_UNHEARD : FIT_HOME;
+}
+
 struct peer *membership_home(const struct membership *m, uint64_t hash)
 {
-    bool all = all_leave(m), any = all || !we_leave(m);
-    uint64_t most = score(hash_bytes(&everywhere, bytes_text(m->set.id)), hash);
-    const char *best_id = m->set.id;
-    struct peer *best = NULL;
+    struct candidate best = {NULL, m->set.id, we_leave(m) ? FIT_LEAVES : FIT_HOME,
+                             score(hash_bytes(&everywhere, bytes_text(m->set.id)), hash)};
 
     for (uint32_t i = 0; i < m->peers.len; i++) {
         struct peer *p = peer_at(m, i);
-        uint64_t its = score(p->id_hash, hash);
+        struct candidate one = {p, p->id, fitness_of(p, m->loop->now_ms), score(p->id_hash, hash)};
 
-        if (p->leaving && !all)
-            continue;
-        if (any && (its < most || (its == most && strcmp(p->id, best_id) > 0)))
-            continue;
-        any = true;
-        most = its;
-        best = p;
-        best_id = p->id;
+        if (is_better(&one, &best))
+            best = one;
     }
-    return best;
+    return best.peer;
 }
 
 bool membership_is_first(const struct membership *m)

@@ -123,8 +123,8 @@ bool membership_has_ended(const struct membership *m, uint64_t life);
 uint64_t membership_has_read(const struct membership *m, uint64_t life, uint32_t epoch,
                              uint64_t first);
 
-/* Of all nodes that are not leaving, ours too, the one that hash belongs to (rendezvous); null:
-   ours. If all are leaving: of all. */
+/* Of all nodes that are not leaving and that Redis gives messages to, ours too, the one that hash
+   belongs to (rendezvous); null: ours. If there is none: of those that are not leaving; of all. */
 struct peer *membership_home(const struct membership *m, uint64_t hash);
 
 /* Of those nodes ours has the smallest id: it does what one of all has to do. */

@@ -11,7 +11,10 @@
 #include <stdint.h>
 #include "cluster/stream.h"
 
-enum { INSTANCE_ID_MAX = 63 };
+enum {
+    INSTANCE_ID_MAX = 63,
+    UNHEARD_MS = 1000, /* without a subscriber: longer than a new link takes */
+};
 
 struct peer {
     uint32_t number; /* from 1 */
@@ -35,3 +38,9 @@ struct peer {
     int64_t batch_ms, clock_ms;
     struct stream stream;
 };
+
+/* Redis says that it does not listen, and not only while it makes a new link. */
+static inline bool peer_is_unheard(const struct peer *p, int64_t now_ms)
+{
+    return p->unheard_ms && now_ms - p->unheard_ms >= UNHEARD_MS;
+}

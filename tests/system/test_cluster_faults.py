@@ -154,6 +154,35 @@ def test_a_node_is_killed_and_its_clients_come_back_through_nginx(tmp_path, tell
             reach(cluster, identity("1"), raw)
 
 
+@heavy
+def test_find_any_goes_on_when_a_node_is_killed(tmp_path, tell):
+    """A third of the filters has its home there, and the lease lasts longer than anybody should wait."""
+    filters = {number: {"deviceId": f"one-of-{number}", "findAny": True} for number in range(24)}
+    with Redis(tmp_path) as redis, Cluster(3, redis) as cluster, contextlib.ExitStack() as stack:
+        raws = {number: stack.enter_context(Raw(cluster[number % 2], identity(f"{number}", deviceId=f"one-of-{number}")))
+                for number in filters}
+
+        def send():
+            for number, who in filters.items():
+                assert cluster[1 - number % 2].post(PLAIN, {"filter": who, "message": "is here"}).status == 200
+
+        send()
+        for raw in raws.values():
+            assert raw.text() == "is here"
+        killed = time.monotonic()
+        cluster.kill(2)
+        reached = {}
+        while len(reached) < len(raws):
+            send()
+            for number, raw in raws.items():
+                with contextlib.suppress(TimeoutError):
+                    while raw.text(0.002):
+                        reached.setdefault(number, time.monotonic() - killed)
+        tell(f"findAny to 24 clients elsewhere, a node killed: each reached after at most {max(reached.values()):.2f} s")
+        assert max(reached.values()) < 2
+        wait_for(lambda: all(node.cluster()[1] == 2 for node in cluster))
+
+
 @pytest.mark.tsan
 def test_nodes_are_killed_and_started_again(tmp_path, tell):
     """One after the other, the same ids in new lives, before and after their lease has ended."""

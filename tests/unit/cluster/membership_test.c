@@ -566,7 +566,7 @@ static uint64_t hash_of_us(void)
 /* The home of h, asked on the node of that id, as a peer of ours; null: ours. */
 static struct peer *home_as(const char *id, uint64_t h)
 {
-    struct membership as = {.set.id = id};
+    struct membership as = {.set.id = id, .loop = &w.loop};
     struct peer us = {.id = "m"}, *home, *found;
 
     us.id_hash = hash_of_us();
@@ -614,6 +614,23 @@ static void a_home_is_the_same_for_all(void **state)
         moved += before != after;
     }
     assert_int_equal(moved, had[2]);
+    /* nor does it when one cannot hear, from the second on in which that is so; rather to one that
+       cannot hear than to one that leaves */
+    pass(2000);
+    for (uint64_t h = 0; h < 8000; h++) {
+        struct peer *before = membership_home(&w.m, h), *after;
+
+        peer("b")->unheard_ms = w.loop.now_ms - UNHEARD_MS + 1;
+        assert_ptr_equal(membership_home(&w.m, h), before);
+        peer("b")->unheard_ms--;
+        after = membership_home(&w.m, h);
+        assert_true(before == after || before == peer("b"));
+        assert_ptr_not_equal(after, peer("b"));
+        peer("a")->leaving = peer("zz")->leaving = w.m.leaving = true;
+        assert_ptr_equal(membership_home(&w.m, h), peer("b"));
+        peer("a")->leaving = peer("zz")->leaving = w.m.leaving = false;
+        peer("b")->unheard_ms = 0;
+    }
     w.m.leaving = true;
     for (uint64_t h = 0; h < 100; h++)
         assert_non_null(membership_home(&w.m, h));
