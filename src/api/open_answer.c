@@ -6,19 +6,58 @@
 #include "wire/json_write.h"
 #include "wire/token.h"
 
-bool open_is_possible(struct shard *s, const char **why)
+/* What stands against another socket of this node; null: nothing. */
+static const char *obstacle(struct hub *h, enum meter *counted)
 {
-    if (hub_is_at(s->hub, HUB_NO_CONNECTIONS)) {
-        meter_add(METER_REFUSED_MEMORY, 1);
-        *why = "most of the memory budget (pushca.limits.memory-bytes) is used up";
-        return false;
+    if (hub_is_at(h, HUB_NO_CONNECTIONS)) {
+        *counted = METER_REFUSED_MEMORY;
+        return "most of the memory budget (pushca.limits.memory-bytes) is used up";
     }
-    if (gate_is_full(&s->hub->sockets)) {
-        meter_add(METER_REFUSED_SOCKETS, 1);
-        *why = "all sockets (pushca.pusher.socket-pool-size) are in use";
-        return false;
+    if (gate_is_full(&h->sockets)) {
+        *counted = METER_REFUSED_SOCKETS;
+        return "all sockets (pushca.pusher.socket-pool-size) are in use";
     }
-    return true;
+    return NULL;
+}
+
+/* Null: there is none. */
+static const struct member *any_other(struct shard *s)
+{
+    const struct members *m = s->members;
+    uint32_t i, from;
+
+    if (!m || !m->count)
+        return NULL;
+    from = (uint32_t)rand_below(&s->rand, m->count);
+    for (i = 0; i < m->count; i++)
+        if (m->at[(from + i) % m->count].takes_clients)
+            return &m->at[(from + i) % m->count];
+    return NULL;
+}
+
+bool open_choose(struct shard *s, struct bytes wanted, struct member *node, const char **why)
+{
+    const struct api *api = api_of(s);
+    struct hub *h = s->hub;
+    const struct member *other = NULL;
+    enum meter counted;
+
+    *node = (struct member){.id = h->settings->instance_id,
+                            .external_url = api->external_url,
+                            .internal_url = api->internal_url,
+                            .browser_url = api->browser_url};
+    *why = obstacle(h, &counted);
+    if (bus_is_on(&h->bus)) {
+        if (wanted.len && !bytes_equal(wanted, bytes_text(node->id)))
+            other = members_find(s->members, wanted);
+        if (!other && (*why || atomic_load(&h->bus.deaf) || atomic_load(&h->draining)))
+            other = any_other(s);
+    }
+    if (other)
+        *node = *other;
+    else if (*why)
+        meter_add(counted, 1);
+    return other || !*why;
 }
 
 static void write_url(struct json_writer *w, const char *name, const char *base,
@@ -26,33 +65,6 @@ static void write_url(struct json_writer *w, const char *name, const char *base,
 {
     json_key(w, name);
     json_text_and(w, bytes_text(base), buf_bytes(token));
-}
-
-/* Whose sockets they are: this node's, unless another one was asked for that lives, or this one
-   takes no clients now. The token is good on all. */
-static struct member choose_node(struct shard *s, struct bytes wanted)
-{
-    const struct api *api = api_of(s);
-    const struct hub *h = s->hub;
-    struct member here = {.id = h->settings->instance_id,
-                          .external_url = api->external_url,
-                          .internal_url = api->internal_url,
-                          .browser_url = api->browser_url};
-    const struct member *other = NULL;
-    uint32_t i, from;
-
-    if (!bus_is_on(&h->bus))
-        return here;
-    if (wanted.len && !bytes_equal(wanted, bytes_text(here.id)))
-        other = members_find(s->members, wanted);
-    if (!other && s->members && s->members->count &&
-        (atomic_load(&h->bus.deaf) || atomic_load(&h->draining))) {
-        from = (uint32_t)rand_below(&s->rand, s->members->count);
-        for (i = 0; i < s->members->count && !other; i++)
-            if (s->members->at[(from + i) % s->members->count].takes_clients)
-                other = &s->members->at[(from + i) % s->members->count];
-    }
-    return other ? *other : here;
 }
 
 /* The three members every connection string comes in, all with one fresh token. */
@@ -91,17 +103,17 @@ static enum err write_addresses(struct shard *s, const struct member *node,
     return e;
 }
 
-enum err open_answer_write(struct shard *s, const struct open_body *b, bool pooled, struct buf *out)
+enum err open_answer_write(struct shard *s, const struct member *node, const struct open_body *b,
+                           bool pooled, struct buf *out)
 {
-    struct member node = choose_node(s, b->instance_id);
     struct json_writer w;
     enum err e;
 
     out->len = 0;
     w = json_writer(out);
     json_open_object(&w);
-    json_member(&w, "pusherInstanceId", bytes_text(node.id));
-    e = pooled ? write_addresses(s, &node, b, &w) : write_urls(s, &node, &b->client, &w);
+    json_member(&w, "pusherInstanceId", bytes_text(node->id));
+    e = pooled ? write_addresses(s, node, b, &w) : write_urls(s, node, &b->client, &w);
     json_close_object(&w);
     return e;
 }

@@ -10,13 +10,14 @@ static void open(struct request *q, bool pooled)
 {
     struct api *api = api_of(q->shard);
     struct open_body b;
+    struct member node;
     const char *why;
 
     if (body_read_open(&api->reader, q->body, pooled, &b)) {
         http_reply_error(q->conn, q->head->path, 400, api->why.text);
-    } else if (!open_is_possible(q->shard, &why)) {
+    } else if (!open_choose(q->shard, b.instance_id, &node, &why)) {
         http_reply_error(q->conn, q->head->path, 429, why);
-    } else if (open_answer_write(q->shard, &b, pooled, &api->out)) {
+    } else if (open_answer_write(q->shard, &node, &b, pooled, &api->out)) {
         http_reply_short(q->conn, q->head->path);
     } else {
         http_reply_json(q->conn, 200, buf_bytes(&api->out));

@@ -21,7 +21,7 @@ static void visitor_said(struct ws_conn *w, enum ws_opcode opcode, struct bytes 
 
 static void visitor_closed(struct ws_conn *w)
 {
-    ws_server_closed(shard_of_conn(w->conn));
+    ws_server_left(shard_of_conn(w->conn));
     mem_free(container_of(w, struct visit, ws));
 }
 
@@ -65,32 +65,40 @@ static void answer(struct handshake *k, struct bytes json)
     struct frame *f;
 
     buf_fini(&unread);
-    ws_server_left(s);
     k->upgrade.deflate = (struct deflate_terms){0};
     ws_take(&v->ws, c, &k->upgrade, &api_of(s)->visitor, &s->rand);
-    ws_server_opened(s);
+    meter_add(METER_HANDSHAKES, 1);
     f = ws_frame(FRAME_ANSWER, WS_TEXT, json, (struct bytes){0});
     if (ws_push(&v->ws, f) == ERR_OK)
         ws_close(&v->ws, WS_CLOSE_NORMAL, (struct bytes){0}, false);
     frame_unref(f);
 }
 
+static void answer_body(struct handshake *k, const struct open_body *b)
+{
+    struct buf *out = &api_of(k->shard)->out;
+    struct member node;
+    const char *why;
+
+    if (k->shard->drain)
+        ws_server_refuse(k, 503, "the server is going down");
+    else if (!open_choose(k->shard, b->instance_id, &node, &why))
+        ws_server_refuse(k, 503, why);
+    else if (open_answer_write(k->shard, &node, b, false, out))
+        ws_server_refuse_short(k);
+    else
+        answer(k, buf_bytes(out));
+}
+
 void sign_in(struct handshake *k)
 {
-    struct api *api = api_of(k->shard);
-    struct open_body b;
+    struct open_body b = {0};
     enum err e = read_body(k, &b);
 
     if (e == ERR_FULL)
         ws_server_refuse_short(k);
     else if (e)
-        ws_server_refuse(k, 400, api->why.text);
-    else if (!ws_server_admit(k))
-        return;
-    else if (open_answer_write(k->shard, &b, false, &api->out)) {
-        gate_leave(&k->shard->hub->sockets);
-        ws_server_refuse_short(k);
-    } else {
-        answer(k, buf_bytes(&api->out));
-    }
+        ws_server_refuse(k, 400, api_of(k->shard)->why.text);
+    else
+        answer_body(k, &b);
 }

@@ -17,14 +17,13 @@
 
 /* ---- a client's socket, on its home shard ---- */
 
-void ws_server_opened(struct shard *s)
+static void opened(void)
 {
-    (void)s;
     meter_add(METER_HANDSHAKES, 1);
     meter_add(METER_SOCKETS, 1);
 }
 
-void ws_server_closed(struct shard *s)
+static void closed(struct shard *s)
 {
     meter_add(METER_SOCKETS, -1);
     gate_leave(&s->hub->sockets);
@@ -53,7 +52,7 @@ static void client_closed(struct ws_conn *w)
     struct shard *s = shard_of_conn(w->conn);
 
     session_free(s, session_of(w));
-    ws_server_closed(s);
+    closed(s);
 }
 
 /* The next ones in the row; when it is over it begins anew, for those who came meanwhile. */
@@ -112,7 +111,7 @@ void arrival_free(struct arrival *a)
 /* Its 101 is queued. */
 static void moved_in(struct shard *s, struct ws_conn *w, const struct buf *unread)
 {
-    ws_server_opened(s);
+    opened();
     if (s->drain)
         api_end_ws(w, false);
     else
@@ -226,7 +225,8 @@ void ws_server_refuse_short(struct handshake *k)
     ws_server_refuse(k, 503, "the system has no memory left");
 }
 
-bool ws_server_admit(struct handshake *k)
+/* A place in the gate, or the handshake is refused 503 and counted. */
+static bool admit(struct handshake *k)
 {
     struct hub *hub = k->shard->hub;
 
@@ -333,7 +333,7 @@ static void check_token(struct handshake *k)
                          "/open-connection for a new one");
         return;
     }
-    if (ws_server_admit(k))
+    if (admit(k))
         send_home(k, &who);
 }
 

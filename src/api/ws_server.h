@@ -6,7 +6,7 @@
  *                                        \-> token -> gate sockets -> at home: 101
  *                                                                   \-> NOTE_ADOPT -> home: 101
  *
- * A place in the gate `handshakes` lasts from accept until then.
+ * A place in the gate `handshakes` lasts from accept until then, or until a sign-in has closed.
  * A place in the gate `sockets` travels with the arrival and is left when the socket has closed.
  * Owner:   its state is in struct api.      Thread: the shard's.
  */
@@ -50,12 +50,5 @@ void ws_server_refuse(struct handshake *k, int status, const char *why);
 /* The same, because the system gave no memory: counted as such. */
 void ws_server_refuse_short(struct handshake *k);
 
-/* A place in the gate, or the handshake is refused 503 and counted. */
-bool ws_server_admit(struct handshake *k);
-
-/* A connection of the door is one no longer: upgraded, on its way home, or closed. */
+/* A connection of the door is one no longer: on its way home, or closed. */
 void ws_server_left(struct shard *s);
-
-/* A socket of this shard is up (after ws_open), is gone. */
-void ws_server_opened(struct shard *s);
-void ws_server_closed(struct shard *s);

@@ -19,7 +19,7 @@ enum meter {
     METER_MEM_OTHER,       /* what is left: made of the ones above when asked for */
     METER_MEM_SPARE,       /* gauge, freed and kept for the next one; no part of what is held */
     METER_CONNS_HTTP,      /* gauge, open connections of the REST listener */
-    METER_CONNS_WS,        /* gauge, connections of the WebSocket listener not yet upgraded */
+    METER_CONNS_WS,        /* gauge, connections of the WebSocket listener that are no clients */
     METER_SOCKETS,         /* gauge, upgraded WebSockets */
     METER_CLIENTS,         /* gauge, identities with at least one socket */
     METER_QUEUED_BYTES,    /* gauge, bytes waiting in output queues */

@@ -309,6 +309,37 @@ def test_the_sign_in_of_web_pages_names_the_node_asked_for(cluster):
         assert raw.close_code() == 1000
 
 
+def test_a_full_node_names_another_one(redis):
+    """It has its one client; what it answers is of use as long as any node has room."""
+    def each(number):
+        return [f"pushca.pusher.socket-pool-size={1 if number == 0 else 100}"]
+
+    with Cluster(2, redis, "pushca.storage.redis.prefix=full", each=each) as cluster, Raw(cluster[0], identity("first")):
+        for wanted in ("node-1", None, "node-0", "node-9"):
+            who = identity(f"wants-{wanted}")
+            words = {"client": who, "pusherInstanceId": wanted}
+            for path, more in (("/open-connection", {}), ("/open-connection-pool", {"poolSize": 2})):
+                answer = cluster[0].post(path, {**words, **more})
+                assert (answer.status, answer.json["pusherInstanceId"]) == (200, "node-1"), answer
+            answer, sock, rest = cluster[0].handshake("/sign-in/" + base64.urlsafe_b64encode(json.dumps(words).encode()).decode().rstrip("="))
+            raw = Raw.__new__(Raw)
+            raw.sock, raw.buffer = sock, rest
+            with raw:
+                assert answer.status == 101
+                told = json.loads(raw.text())
+                assert told["pusherInstanceId"] == "node-1"
+                assert raw.close_code() == 1000
+            with socket_at(cluster[1], told["externalAdvertisedUrl"].rpartition("/")[2]) as raw:
+                assert cluster[0].post(PLAIN, {"filter": who, "message": "here"}).status == 200
+                assert raw.text() == "here"
+        cluster.stop(1)
+        for wanted in ("node-1", None):
+            words = {"client": identity("late"), "pusherInstanceId": wanted}
+            wait_for(lambda words=words: cluster[0].post("/open-connection", words).status == 429)
+        assert cluster[0].metrics()['pushca_refused_total{reason="sockets"}'] == 2
+        cluster[0].wait_for_metric('pushca_connections{listener="websocket"}', 0)
+
+
 def test_a_token_of_one_node_opens_any(cluster):
     token = cluster[0].open(identity("token")).rpartition("/")[2]
     for node in (cluster[1], cluster[2], cluster[0]):
