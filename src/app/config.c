@@ -243,6 +243,11 @@ static void note_ignored(struct loader *l)
     buf_fini(&text);
 }
 
+static bool listens_everywhere(const struct settings *s)
+{
+    return strcmp(s->address, "0.0.0.0") == 0 || strcmp(s->address, "::") == 0;
+}
+
 /* What a server of a cluster can live without, at a price. */
 static void note_cluster(struct loader *l)
 {
@@ -256,6 +261,10 @@ static void note_cluster(struct loader *l)
         note(l->config,
              BYTES("pushca.pusher.internal-cluster-url is not given: when another server hears "
                    "nothing it cannot ask this one whether it alone is deaf"));
+    if (!l->config->settings.external_url && listens_everywhere(&l->config->settings))
+        note(l->config,
+             BYTES("pushca.pusher.external-advertised-url is not given: clients are told, by the "
+                   "other servers too, that this one is on their own machine"));
 }
 
 /* Every server must know the tokens of all. */

@@ -93,10 +93,11 @@ def test_the_sample_file_loads_without_its_placeholders(write, name, prefix):
     answer = check(env={name: prefix + path})
     assert answer.returncode == 0
     notes = answer.stderr.splitlines()
-    assert len(notes) == 3
+    assert len(notes) == 4
     assert notes[0].startswith("note: pushca.pusher.instance-id is not given")
     assert notes[1].startswith("note: pushca.pusher.internal-cluster-url is not given")
-    assert notes[2] == ("note: accepted without meaning here: pushca.license-key, server.tomcat.threads.max, "
+    assert notes[2].startswith("note: pushca.pusher.external-advertised-url is not given")
+    assert notes[3] == ("note: accepted without meaning here: pushca.license-key, server.tomcat.threads.max, "
                         "server.tomcat.threads.min-spare, management.*, springdoc.*")
 
 

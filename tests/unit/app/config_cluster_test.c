@@ -32,6 +32,26 @@ static void it_says_what_is_missing(void **state)
     load_fini(&l);
 }
 
+/* Where all listen on 127.0.0.1 they are on one machine, and its clients are too. */
+static void an_address_that_is_each_ones_own_is_said(void **state)
+{
+    static const char *const everywhere[] = {"server.address=0.0.0.0", "server.address=::"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(everywhere); i++) {
+        struct load l = {.sets = {CLUSTER, KNOWN, everywhere[i], NULL, NULL}};
+
+        load_run(&l);
+        assert_true(load_has_note(&l, "pushca.pusher.external-advertised-url is not given: "));
+        load_fini(&l);
+        l.sets[5] = "pushca.pusher.external-advertised-url=ws://one:8883";
+        load_run(&l);
+        assert_false(load_has_note(&l, "pushca.pusher.external-advertised-url"));
+        load_fini(&l);
+    }
+}
+
 static void it_needs_the_secret(void **state)
 {
     (void)state;
@@ -254,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cluster_is_one),
         cmocka_unit_test(it_says_what_is_missing),
+        cmocka_unit_test(an_address_that_is_each_ones_own_is_said),
         cmocka_unit_test(it_needs_the_secret),
         cmocka_unit_test(standalone_has_no_use_for_it),
         cmocka_unit_test(nodes_are_lists),

@@ -335,7 +335,7 @@ static void the_sample_file_loads(void **state)
     assert_int_equal(config_load(&from, &config, &errors), ERR_OK);
     assert_int_equal(errors.len, 0);
     assert_string_equal(config_settings(config)->address, "0.0.0.0");
-    assert_int_equal(config_note_count(config), 3);
+    assert_int_equal(config_note_count(config), 4);
     config_free(config);
     buf_fini(&errors);
 }
