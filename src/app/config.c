@@ -199,7 +199,7 @@ static void apply(struct loader *l)
         const struct config_key *key = &config_keys[i];
 
         c->given[i] = l->chosen[i] != NULL;
-        if (key->type == CONFIG_ANY)
+        if (key->is_ignored)
             continue;
         if (!config_key_default_is_computed(key))
             CHECK(!config_value_read(key, key->fallback, &target, &why));

@@ -8,7 +8,6 @@
 #define GIB             (MIB * 1024)
 #define DAY_MS          86400000
 #define SOCKETS_MAX     1048576
-#define POOL_MAX        1000000
 #define MEMORY_MAX      (GIB * 1048576)
 #define WITHOUT_MEANING 0, 0, NULL, true
 
@@ -305,16 +304,17 @@ const struct config_key config_keys[] = {
     {"logging.format", NULL, CONFIG_CHOICE, 0, 0, "text",
      "Readable text, or one JSON object per line.", AT(log_format), "text|json", false},
 
-    {"pushca.license-key", NULL, CONFIG_TEXT, 0, 8192, NULL, "Nothing here needs a licence key.",
+    {"pushca.license-key", NULL, CONFIG_TEXT, 0, 0, NULL, "Nothing here needs a licence key.",
      WITHOUT_MEANING},
-    {"pushca.storage.redis.pool-size", "PUSHCA_JEDIS_POOL_SIZE", CONFIG_INTEGER, 1, POOL_MAX, "800",
+    {"pushca.storage.redis.pool-size", "PUSHCA_JEDIS_POOL_SIZE", CONFIG_TEXT, 0, 0, NULL,
      "Each server needs but two connections to each Redis.", WITHOUT_MEANING},
-    {"pushca.pusher.async-workers.pool-size", "PUSHCA_SERVER_ASYNC_WORKERS_POOL_SIZE",
-     CONFIG_INTEGER, 1, POOL_MAX, "1000", "There are no worker threads beside the shards.",
-     WITHOUT_MEANING},
-    {"server.tomcat.threads.max", NULL, CONFIG_INTEGER, 1, POOL_MAX, "1000",
+    {"pushca.pusher.asyncworkers.pool-size", "PUSHCA_SERVER_ASYNC_WORKERS_POOL_SIZE", CONFIG_TEXT,
+     0, 0, NULL, "There are no worker threads beside the shards.", WITHOUT_MEANING},
+    {"pushca.pusher.async-workers.pool-size", NULL, CONFIG_TEXT, 0, 0, NULL,
+     "The same, spelt as its variable is.", WITHOUT_MEANING},
+    {"server.tomcat.threads.max", NULL, CONFIG_TEXT, 0, 0, NULL,
      "There are no threads per request.", WITHOUT_MEANING},
-    {"server.tomcat.threads.min-spare", NULL, CONFIG_INTEGER, 0, POOL_MAX, "500",
+    {"server.tomcat.threads.min-spare", NULL, CONFIG_TEXT, 0, 0, NULL,
      "There are no threads per request.", WITHOUT_MEANING},
     {"server.tomcat.threads.*", NULL, CONFIG_ANY, 0, 0, NULL, "There are no threads per request.",
      WITHOUT_MEANING},

@@ -145,9 +145,13 @@ void config_key_expected(const struct config_key *key, struct buf *out)
         [CONFIG_PASSWORD] = "a text",
         [CONFIG_WORDS] = "a list",
         [CONFIG_TEXT] = "a text",
-        [CONFIG_ANY] = "anything",
+        [CONFIG_ANY] = "",
     };
 
+    if (key->is_ignored) {
+        buf_add(out, BYTES("anything"));
+        return;
+    }
     buf_add(out, bytes_text(texts[key->type]));
     if (key->choices)
         expect_choice(key->choices, out);

@@ -44,7 +44,7 @@ struct config_key {
     const char *meaning;
     size_t offset, width; /* in struct settings; width 0: stored nowhere */
     const char *choices;  /* of CONFIG_CHOICE and CONFIG_ONE_OF: words between '|' */
-    bool is_ignored;      /* accepted, checked, and said once to have no meaning */
+    bool is_ignored;      /* accepted whatever it holds, and said once to have no meaning */
 };
 
 extern const struct config_key config_keys[];

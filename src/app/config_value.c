@@ -349,8 +349,6 @@ enum err config_value_read(const struct config_key *key, const char *text,
         [CONFIG_TEXT] = take_text,
     };
 
-    if (key->type == CONFIG_ANY)
-        return ERR_OK;
     if (check_placeholder(text, why))
         return ERR_BAD;
     return takers[key->type](key, text, target, why);

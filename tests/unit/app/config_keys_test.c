@@ -127,7 +127,7 @@ TEXT(redis_tls_certificate, cluster.redis.tls_certificate)
 TEXT(redis_tls_key, cluster.redis.tls_key)
 TEXT(redis_tls_verify, cluster.redis.tls_verify)
 
-/* A key that holds a number, or one checked as if it did (get null). */
+/* A key that holds a number. */
 struct number {
     const char *key;
     int64_t (*get)(const struct settings *s);
@@ -201,11 +201,7 @@ static const struct number numbers[] = {
     {"pushca.cluster.window-bytes", window_bytes, 16 << 20, 64 << 10, 1 << 30},
     {"pushca.cluster.waiting-bytes", waiting_bytes, 16 << 20, 64 << 10, 1 << 30},
     {"pushca.cluster.cache-entries", cache_entries, 262144, 16, 1 << 24},
-    {"pushca.storage.redis.pool-size", NULL, 0, 1, MILLION},
     {"pushca.coordinator.cache.search.ttl-ms", cache_ms, 5000, 0, DAY},
-    {"pushca.pusher.async-workers.pool-size", NULL, 0, 1, MILLION},
-    {"server.tomcat.threads.max", NULL, 0, 1, MILLION},
-    {"server.tomcat.threads.min-spare", NULL, 0, 0, MILLION},
 };
 
 /* A key that holds a text or a word, with one that is taken, as what, and one that is not. */
@@ -290,7 +286,6 @@ static const struct word words[] = {
     {"pushca.storage.redis.ssl.certificate-private-key", redis_tls_key, NULL, NULL, 0, "k.pem",
      "k.pem", 0, "<k>"},
     {"pushca.storage.redis.ssl.verify", redis_tls_verify, NULL, "full", 0, "CA", "ca", 0, "none"},
-    {"pushca.license-key", NULL, NULL, NULL, 0, "AB-CD", NULL, 0, "<your license key>"},
 };
 
 /* These have tests of their own. */
@@ -302,6 +297,12 @@ static const char *const others[] = {
     "pushca.storage.redis.cluster.nodes",
     "server.ssl.certificate-private-key",
     "server.ssl.key-store",
+    "pushca.license-key",
+    "pushca.storage.redis.pool-size",
+    "pushca.pusher.asyncworkers.pool-size",
+    "pushca.pusher.async-workers.pool-size",
+    "server.tomcat.threads.max",
+    "server.tomcat.threads.min-spare",
     "server.tomcat.threads.*",
     "management.*",
     "springdoc.*",
@@ -529,6 +530,27 @@ static void words_are_taken_or_refused(void **state)
             check_word(&words[i], way);
 }
 
+static void what_is_ignored_may_hold_anything(void **state)
+{
+    static const char *const values[] = {"<your license key>", "${POOL:1}", "0", "x", ""};
+    enum way way;
+    size_t i;
+    int k;
+
+    (void)state;
+    for (k = 0; k < config_key_count; k++)
+        for (way = NESTED; way < WAYS && config_keys[k].type != CONFIG_ANY; way++)
+            for (i = 0; i < COUNT(values) && config_keys[k].is_ignored; i++) {
+                struct load l;
+
+                if (!try_one(&l, way, config_keys[k].name, values[i]))
+                    continue;
+                if (!l.config)
+                    fail_msg("%s=%s: %s", config_keys[k].name, values[i], l.errors);
+                load_fini(&l);
+            }
+}
+
 static void the_secret_is_taken_in_every_way(void **state)
 {
     enum way way;
@@ -555,6 +577,7 @@ int main(void)
         cmocka_unit_test(two_starts_differ_in_name_and_secret),
         cmocka_unit_test(numbers_are_taken_from_min_to_max),
         cmocka_unit_test(words_are_taken_or_refused),
+        cmocka_unit_test(what_is_ignored_may_hold_anything),
         cmocka_unit_test(the_secret_is_taken_in_every_way),
     };
 

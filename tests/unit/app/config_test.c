@@ -310,17 +310,17 @@ static void placeholders_are_refused_by_name(void **state)
     (void)state;
     REFUSED("FILE:1: pushca.coordinator.secret-key: is still the placeholder",
             .file = "pushca.coordinator.secret-key: <your secret key for JWT signature>\n");
-    REFUSED("FILE:1: pushca.license-key: is still the placeholder",
-            .file = "pushca.license-key: <your license key>\n");
     REFUSED("${...}", .file = "pushca.coordinator.secret-key: ${SECRET:" KEY32 "}\n");
+    REFUSED("FILE:1: pushca.pusher.instance-id: is still the placeholder",
+            .file = "pushca.pusher.instance-id: <name>\n");
     ACCEPTED(.file = "management.x: <y>\n");
 }
 
-/* The sample file of the base specification, its two placeholders filled in. */
+/* The sample file of the base specification, the placeholder of its secret filled in. */
 static void the_sample_file_loads(void **state)
 {
     struct config_sources from = {.file = "tests/system/data/application.yaml"};
-    const char *const sets[] = {SECRET, "pushca.license-key=none"};
+    const char *const sets[] = {SECRET};
     struct config *config;
     struct buf errors = {0};
 
@@ -328,10 +328,9 @@ static void the_sample_file_loads(void **state)
     assert_int_equal(config_load(&from, &config, &errors), ERR_BAD);
     buf_add_char(&errors, '\0');
     assert_non_null(strstr(errors.at, "application.yaml:8: pushca.coordinator.secret-key: "));
-    assert_non_null(strstr(errors.at, "application.yaml:11: pushca.license-key: "));
     errors.len = 0;
     from.sets = sets;
-    from.set_count = 2;
+    from.set_count = 1;
     assert_int_equal(config_load(&from, &config, &errors), ERR_OK);
     assert_int_equal(errors.len, 0);
     assert_string_equal(config_settings(config)->address, "0.0.0.0");
@@ -488,7 +487,6 @@ static void texts_and_lists_are_bounded(void **state)
 {
     (void)state;
     expect_bound("pushca.coordinator.secret-key=", "s", 4096, "expected at most 4096 bytes");
-    expect_bound("pushca.license-key=", "l", 8192, "expected a text of 0 to 8192 bytes");
     expect_bound("pushca.storage.redis.host=", "h", 255, "expected a text of 1 to 255 bytes");
     expect_bound("pushca.pusher.allowed-origins=", "http://a,", 1000, "more than 1000 entries");
     expect_bound("", "k", 255, "expected a key of at most 255 bytes");
