@@ -120,7 +120,9 @@ static void note_strange(struct loader *l)
     size_t i;
 
     for (i = 0; i < l->strange.len && i <= NOTES_MAX; i++)
-        note_unknown(l, &l->strange.at[i], config_suggest_variable);
+        note_unknown(l, &l->strange.at[i],
+                     strchr(l->strange.at[i].name, '.') ? config_suggest_key
+                                                        : config_suggest_variable);
 }
 
 static void on_unknown(struct loader *l, const struct property *p)

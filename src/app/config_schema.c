@@ -56,6 +56,8 @@ static bool key_has_variable(const struct config_key *key, const char *variable)
 
     if (key->type == CONFIG_ANY)
         return false;
+    if (strcmp(key->name, variable) == 0)
+        return true;
     if (key->environment && strcmp(key->environment, variable) == 0)
         return true;
     derive(key->name, UNDERSCORES, derived);

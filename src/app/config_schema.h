@@ -2,9 +2,9 @@
  * config_schema - every configuration key there is: names, type, range, default, meaning, place.
  *
  * Owner:   static tables.      Thread: any.
- * Names:   a key has its name, perhaps an environment name of the base specification, and two
- *          derived ones: SERVER_TOMCAT_THREADS_MIN_SPARE and, as Spring writes it,
- *          SERVER_TOMCAT_THREADS_MINSPARE.
+ * Names:   a variable of the environment means a key by its own name, dots included, by that of
+ *          the base specification, if it has one, or by one of two that are derived:
+ *          SERVER_TOMCAT_THREADS_MIN_SPARE and, as Spring has it, SERVER_TOMCAT_THREADS_MINSPARE.
  */
 #pragma once
 #include <stdbool.h>

@@ -113,6 +113,20 @@ def test_the_docker_environment_of_the_base_specification_loads(write):
     assert notes[1].startswith("note: accepted without meaning here: pushca.license-key, server.tomcat")
 
 
+def test_dotted_variables_are_keys():
+    answer = check(env={"pushca.pusher.deploy-mode": "cluster", "pushca.coordinator.secret-key": SECRET,
+                        "pushca.pusher.instance-id": "one", "pushca.pusher.internal-cluster-url": "http://one:8080",
+                        "pushca.pusher.asyncworkers.pool-size": "${POOL}", "pushca.pusher.socket-prot": "1"})
+    assert answer.returncode == 0
+    assert answer.stderr.splitlines() == [
+        "note: accepted without meaning here: pushca.pusher.asyncworkers.pool-size",
+        "note: environment: pushca.pusher.socket-prot has no meaning here; did you mean pushca.pusher.socket-port?",
+    ]
+    refused(check(env={"pushca.pusher.shards": "many"}),
+            'environment pushca.pusher.shards: pushca.pusher.shards: expected a whole number from 1 to 64, found "many"')
+    refused(check(env={"pushca.pusher.shards": "1", "PUSHCA_PUSHER_SHARDS": "2"}))
+
+
 # -- the cluster ------------------------------------------------------------------------------------------
 
 CLUSTER = ["--set", "pushca.pusher.deploy-mode=cluster"]

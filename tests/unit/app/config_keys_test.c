@@ -378,9 +378,9 @@ static void two_starts_differ_in_name_and_secret(void **state)
     load_fini(&b);
 }
 
-/* ---- the six ways to write a key ---- */
+/* ---- the seven ways to write a key ---- */
 
-enum way { NESTED, DOTTED, DOCUMENTED, DERIVED, DASHLESS, SET, WAYS };
+enum way { NESTED, DOTTED, DOCUMENTED, DERIVED, DASHLESS, VARIABLE, SET, WAYS };
 
 /* Appends key in upper case, '.' and '-' as '_'; or, as Spring writes it, without the dashes. */
 static void derive(struct buf *out, const char *key, bool dashes)
@@ -421,7 +421,7 @@ static bool prepare(struct load *l, struct buf *text, enum way way, const char *
         if (!documented)
             return false;
         buf_printf(text, "%s=%s", documented, value);
-    } else if (way == SET) {
+    } else if (way == SET || way == VARIABLE) {
         buf_printf(text, "%s=%s", key, value);
     } else {
         derive(text, key, way == DERIVED);

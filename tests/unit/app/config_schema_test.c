@@ -11,6 +11,7 @@ static void names_are_found_and_derived(void **state)
     assert_int_equal(config_key_by_environment("PUSHCA_SERVER_SOCKET_PORT"), port);
     assert_int_equal(config_key_by_environment("PUSHCA_PUSHER_SOCKET_PORT"), port);
     assert_int_equal(config_key_by_environment("PUSHCA_PUSHER_SOCKETPORT"), port);
+    assert_int_equal(config_key_by_environment("pushca.pusher.socket-port"), port);
     assert_int_equal(config_key_by_environment("pushca_pusher_socket_port"), -1);
     assert_int_equal(config_key_by_environment("management.x"), -1);
     assert_int_equal(config_key_by_environment("MANAGEMENT_*"), -1);

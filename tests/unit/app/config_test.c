@@ -56,6 +56,7 @@ static void two_variables_of_one_key_must_agree(void **state)
 {
     (void)state;
     ACCEPTED(.env = {"PUSHCA_SERVER_SOCKET_PORT=1", "PUSHCA_PUSHER_SOCKET_PORT=1", NULL});
+    ACCEPTED(.env = {"pushca.pusher.socket-port=1", "PUSHCA_PUSHER_SOCKET_PORT=1", NULL});
     REFUSED("environment PUSHCA_PUSHER_SOCKET_PORT: pushca.pusher.socket-port: expected the same "
             "value as in the environment PUSHCA_SERVER_SOCKET_PORT\n",
             .env = {"PUSHCA_SERVER_SOCKET_PORT=1", "PUSHCA_PUSHER_SOCKET_PORT=2", NULL});
