@@ -3,6 +3,8 @@
 #include "api/api_shard.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/redis_tls.h"
+#include "cluster/tls_client.h"
 #include "hub/shard.h"
 #include "net/conn_tls.h"
 #include "net/tls_context.h"
@@ -16,8 +18,24 @@ static enum err load(const struct tls_settings *set, struct tls_context **out, s
     return tls_is_on(set) ? tls_context_new(set, out, why) : ERR_OK;
 }
 
+/* The cluster loads them itself: this says early what stands against it. */
+static enum err try_redis(const struct cluster_settings *set, struct problem *why)
+{
+    struct ssl_ctx_st *c;
+    enum err e;
+
+    if (!cluster_is_on(set))
+        return ERR_OK;
+    e = redis_tls_open(&set->redis, &c, why);
+    tls_client_close(c);
+    return e;
+}
+
 enum err secure_load(const struct settings *set, struct tls_context **out, struct problem *why)
 {
+    *out = NULL;
+    if (try_redis(&set->cluster, why))
+        return ERR_BAD;
     return load(&set->tls, out, why);
 }
 

@@ -11,7 +11,8 @@ struct problem;
 struct settings;
 struct tls_context;
 
-/* *out is null when nothing speaks TLS. ERR_BAD: why is one sentence. */
+/* *out is null when nothing speaks TLS. ERR_BAD: why is one sentence; also of the files for TLS to
+   Redis. */
 MUST_USE enum err secure_load(const struct settings *set, struct tls_context **out,
                               struct problem *why);
 

@@ -330,8 +330,9 @@ static int open_all(struct server *v)
         secure_shards(&v->hub, *v->tls);
         return 0;
     }
-    log_error("cannot start", LOG_STR("reason", err_name(e)),
-              LOG_STR("hint", "the system refused memory or descriptors: see ulimit -n"));
+    if (e != ERR_BAD) /* then the cluster has said what is wrong */
+        log_error("cannot start", LOG_STR("reason", err_name(e)),
+                  LOG_STR("hint", "the system refused memory or descriptors: see ulimit -n"));
     return 1;
 }
 

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from certificates import Certificates
 from pushca import BINARY, ROOT, Server, identity
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -154,7 +155,12 @@ def test_redis_is_told_in_one_way(sets, key):
     assert answer.stderr.splitlines()[1].startswith(f"--set: pushca.storage.redis.{key}: expected ")
 
 
-def test_the_keys_of_a_cluster_in_yaml(write):
+@pytest.fixture(name="made", scope="module")
+def make_certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def test_the_keys_of_a_cluster_in_yaml(write, made):
     path = write(f"""
 pushca:
   coordinator: {{secret-key: {SECRET}, cache.search.ttl-ms: 1s}}
@@ -166,10 +172,28 @@ pushca:
       sentinel:
         master: mymaster
         nodes: [s1:26379, "s2:26379", "[::1]:26379"]
-      ssl: {{enabled: true, trust-certificate: /etc/ca.pem, verify: ca}}
+      ssl: {{enabled: true, trust-certificate: "file:{made['ca.pem']}", verify: ca}}
 """)
     answer = check("--config", path)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "configuration ok\n", "")
+
+
+@pytest.mark.parametrize("key, name, what", [
+    ("trust-certificate", "none.pem", "no certificate can be read from it"),
+    ("certificate", "server.key", "no certificate can be read from it"),
+    ("certificate-private-key", "client.key", "no key that belongs to the certificate can be read from it"),
+])
+def test_files_for_redis_are_tried_before_the_start(made, key, name, what):
+    sets = [f"pushca.coordinator.secret-key={SECRET}", "pushca.pusher.deploy-mode=cluster", "server.port=0",
+            "pushca.pusher.socket-port=0"]
+    files = {"trust-certificate": "ca.pem", "certificate": "server.pem", "certificate-private-key": "server.key", key: name}
+    sets += [f"pushca.storage.redis.ssl.{one}={made[file]}" for one, file in files.items()]
+    line = f"pushca.storage.redis.ssl.{key}: {made[name]}: {what}"
+    for start in (check, run):
+        answer = start(*[word for one in [*sets, "pushca.storage.redis.ssl.enabled=true"] for word in ("--set", one)])
+        refused(answer, line)
+        assert len(answer.stderr.splitlines()) == 2
+    assert check(*[word for one in sets for word in ("--set", one)]).returncode == 0
 
 
 # -- what is wrong is told with file and line ---------------------------------------------------------------
