@@ -27,12 +27,13 @@ pytestmark = [
 class Command:
     """./cluster, in a terminal of its own."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, begin=None):
+        """begin: called in the new process before anything else."""
         self.folder = folder
         self.file = open(folder / "output", "wb")
         self.process = subprocess.Popen(
             [ROOT / "cluster", *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=self.file, stderr=subprocess.STDOUT,
-            start_new_session=True, env={**os.environ, "PUSHCA": BINARY, "TMPDIR": str(folder)})
+            start_new_session=True, preexec_fn=begin, env={**os.environ, "PUSHCA": BINARY, "TMPDIR": str(folder)})
 
     def output(self):
         return (self.folder / "output").read_text()
@@ -174,8 +175,10 @@ def test_a_port_that_is_taken_is_said(tmp_path):
             assert cluster.end() == 0
 
 
-def test_ctrl_c_while_it_starts(tmp_path):
-    with Command(tmp_path, "--nodes", "2") as cluster:
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN])
+def test_ctrl_c_while_it_starts(tmp_path, before):
+    """Also when it was ignored by whoever started it, as scripts do for what goes on in the background."""
+    with Command(tmp_path, "--nodes", "2", begin=lambda: signal.signal(signal.SIGINT, before)) as cluster:
         until = time.monotonic() + 60
         while not list(tmp_path.glob("pushca-cluster-*/redis.log")):
             assert time.monotonic() < until
