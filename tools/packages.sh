@@ -6,7 +6,6 @@ build_packages=(gcc g++ libc6-dev cmake ninja-build pkgconf libsimdjson-dev
 test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest
     python3-websockets python3-yaml jq openssl
     redis-server nginx iproute2)
-# Debian may start services of some of these; the benchmark runs its own on other ports.
 bench_packages=(nginx libnginx-mod-nchan nats-server mosquitto wrk python3)
 cluster_packages=(redis-server nginx)
 guard_packages=(valgrind python3)
@@ -16,6 +15,31 @@ fuzz_packages=(clang libclang-rt-14-dev llvm)
 # as_root COMMAND...: as the superuser, by sudo where needed.
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+policy=/usr/sbin/policy-rc.d # is asked by Debian before the service of a new package is started
+
+# without_services COMMAND...: as the superuser; what it installs is not started. (It is, like any other, when the machine
+# starts anew.) What stood in place of the policy is put back, also when that is interrupted, and by the next one if
+# it is killed.
+without_services() {
+    as_root sh -c '
+        policy=$1 kept=$1.kept
+        shift
+        exists() { [ -e "$1" ] || [ -L "$1" ]; }
+        put_back() {
+            if exists "$kept"; then
+                mv -f "$kept" "$policy"
+            elif grep -qs "tools/packages.sh" "$policy"; then
+                rm -f "$policy"
+            fi
+        }
+        put_back
+        trap put_back EXIT
+        trap "exit 1" HUP INT TERM
+        if exists "$policy"; then mv "$policy" "$kept"; fi
+        printf "#!/bin/sh\n# There while tools/packages.sh installs.\nexit 101\n" >"$policy" && chmod 755 "$policy" &&
+            "$@"' sh "$policy" "$@"
 }
 
 # need_packages NAME...: installs those that are missing and says which.
@@ -44,7 +68,7 @@ need_packages() {
     local log
     log=$(mktemp)
     if { as_root apt-get -q update &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+        without_services env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
             -o DPkg::Lock::Timeout=300 install "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
         rm -f "$log"
     else
