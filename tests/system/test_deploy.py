@@ -164,7 +164,7 @@ def test_nginx_takes_it_for_other_numbers_of_nodes(tmp_path, count):
     answer = check_nginx(tmp_path, made)
     assert answer.returncode == 0 and "[warn]" not in answer.stderr, answer.stderr
     assert "pusher1:" not in made and len(re.findall(r"listen 127\.0\.0\.1:", made)) == count + 1
-    assert len(re.findall(r"^ *server 127\.0\.0\.1:", made, re.MULTILINE)) == count * count + 2 * count
+    assert len(re.findall(r"^ *server 127\.0\.0\.1:", made, re.MULTILINE)) == count * count + 3 * count
 
 
 def test_the_blocks_of_nginx_differ_by_their_pusher_alone():
@@ -188,7 +188,9 @@ def test_what_nginx_must_never_send_twice_it_does_not():
         tries = re.search(r"proxy_next_upstream ([^;]*);", body)
         words = tries[1].split() if tries else ["error", "timeout"]
         if "non_idempotent" in words and not path.startswith("/pushca/open-connection"):
-            assert path == "@elsewhere" and not {"error", "timeout", "invalid_header", "http_500", "http_502", "http_504"} & set(words)
+            assert path in ("@elsewhere", "@unsent", "@anybody") and not {"error", "timeout", "invalid_header", "http_500", "http_502", "http_504"} & set(words)
+        if path in ("@unsent", "@anybody"):
+            assert body.lstrip().startswith('if ($upstream_bytes_sent !~ "(^|[ ,:])0$") {')
     assert "proxy_intercept_errors off;" in server[server.index("with-acknowledge {"):]
     assert "actuator" not in server
 

@@ -8,6 +8,7 @@ import json
 import signal
 import socket
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -256,6 +257,29 @@ def test_what_one_server_refuses_goes_to_another_once(site, status, reason):
         assert one.requests and two.requests
         for i in range(20):
             assert site.open(identity(str(i)))["pusherInstanceId"] == "pusher-0"
+
+
+def test_what_one_refuses_finds_its_way_past_the_dead(site):
+    """One refuses, one is dead, a third takes it: the caller hears of neither."""
+    (dead,) = free_ports(1)
+    with Stub(refusal(503, "Service Unavailable")) as one:
+        site = site(1, [(one.port, one.port), (dead, dead)])
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(site.send, map(str, range(200)))) == [200] * 200
+        assert delivered(site) == 200 and one.requests
+
+
+def test_what_one_refuses_and_another_may_have_taken_is_not_sent_again(site):
+    """One refuses, one breaks off behind each request: what that one got it got once, and the caller is told."""
+    with Stub(refusal(503, "Service Unavailable")) as one, Stub(b"") as two:
+        site = site(1, [(one.port, one.port), (two.port, two.port)])
+        statuses = []
+        while one.requests < 5 or two.requests < 5:
+            statuses.append(site.send("x"))
+            time.sleep(0.05)
+            assert len(statuses) < 1000
+        assert set(statuses) == {200, 502} and two.requests == statuses.count(502)
+        assert delivered(site) == statuses.count(200)
 
 
 def test_when_all_refuse_that_is_the_answer(site):
