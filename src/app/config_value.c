@@ -7,7 +7,7 @@
 #include "app/config_url.h"
 #include "base/mem.h"
 
-enum { ORIGINS_MAX = 1000, NODES_MAX = 100 };
+enum { ORIGINS_MAX = 1000, NETWORKS_MAX = 100 };
 
 struct unit {
     const char *suffix;
@@ -253,7 +253,7 @@ static enum err take_origins(const struct config_key *key, const char *text,
 static enum err take_nodes(const struct config_key *key, const char *text,
                            const struct config_target *target, struct problem *why)
 {
-    static const struct list_rule rule = {config_node_check, NODES_MAX};
+    static const struct list_rule rule = {config_node_check, REDIS_SEEDS_MAX};
 
     return take_list(key, text, target, &rule, why);
 }
@@ -261,7 +261,7 @@ static enum err take_nodes(const struct config_key *key, const char *text,
 static enum err take_networks(const struct config_key *key, const char *text,
                               const struct config_target *target, struct problem *why)
 {
-    static const struct list_rule rule = {config_network_check, NODES_MAX};
+    static const struct list_rule rule = {config_network_check, NETWORKS_MAX};
 
     return take_list(key, text, target, &rule, why);
 }

@@ -10,7 +10,6 @@
 #include "cluster/redis_slots.h"
 
 enum {
-    SEEDS = 64,
     KNOWN = 256,    /* addresses of nodes that are remembered to be asked */
     MASTERS = 1024, /* of one answer */
     RANGES = 16384,
@@ -28,7 +27,7 @@ struct redis_finder {
     struct redis *redis;
     struct redis_link *link; /* null: none yet */
     struct timer timer;
-    struct redis_address seeds[SEEDS], known[KNOWN];
+    struct redis_address seeds[REDIS_SEEDS_MAX], known[KNOWN];
     uint32_t seed_count, known_count;
     uint32_t at;       /* which of seeds and then known it asks, or asks next */
     uint32_t failures; /* in a row */
@@ -398,7 +397,7 @@ enum err redis_finder_open(struct redis *r)
     f->redis = r;
     r->finder = f;
     timer_init(&f->timer, on_due);
-    for (uint32_t i = 0; seeds && seeds[i] && i < SEEDS; i++) {
+    for (uint32_t i = 0; seeds && seeds[i] && i < REDIS_SEEDS_MAX; i++) {
         if (!redis_address_parse(&f->seeds[f->seed_count++], bytes_text(seeds[i]))) {
             log_error("redis settings",
                       LOG_STR("reason", is_cluster

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+enum { REDIS_SEEDS_MAX = 100 }; /* entries of sentinels or nodes */
+
 struct redis_settings {
     const char *host; /* pushca.storage.redis.host, default 127.0.0.1 */
     uint16_t port;    /* pushca.storage.redis.port, default 6379 */

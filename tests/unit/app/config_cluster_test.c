@@ -121,7 +121,7 @@ static void nodes_have_a_host_and_a_port(void **state)
         REFUSED(": it has an entry that is not host:port", .sets = {set, NULL});
     }
     buf_printf(&many, "pushca.storage.redis.cluster.nodes=r:1");
-    for (i = 1; i < 100; i++)
+    for (i = 1; i < REDIS_SEEDS_MAX; i++)
         buf_printf(&many, ",r:1");
     buf_add_char(&many, '\0');
     ACCEPTED(.sets = {many.at, NULL});

@@ -4,8 +4,8 @@
 static struct server master, replica, sentinel;
 static struct site site;
 static char sentinel_at[32];
-static const char *const sentinels[] = {"127.0.0.1:1", sentinel_at,
-                                        NULL}; /* nobody is at the first */
+static const char *const two[] = {"127.0.0.1:1", sentinel_at, NULL}; /* nobody is at the first */
+static const char *const *sentinels = two;
 
 static int end(void **state)
 {
@@ -97,6 +97,22 @@ static void the_master_is_found_and_followed(void **state)
     SITE_AWAIT(&site, site.messages == 1);
 }
 
+/* As many as the configuration takes, and only the last one is there. */
+static void the_last_of_many_is_asked(void **state)
+{
+    static const char *many[REDIS_SEEDS_MAX + 1];
+    int i;
+
+    (void)state;
+    for (i = 0; i < REDIS_SEEDS_MAX - 1; i++)
+        many[i] = "127.0.0.1:1";
+    many[i] = sentinel_at;
+    sentinels = many;
+    begin(NULL);
+    sentinels = two;
+    SITE_AWAIT(&site, site.up);
+}
+
 /* By hand, and the old master lives on: what the Sentinel says counts. */
 static void a_failover_by_hand_is_followed(void **state)
 {
@@ -150,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(the_master_is_found_and_followed, end),
+        cmocka_unit_test_teardown(the_last_of_many_is_asked, end),
         cmocka_unit_test_teardown(a_failover_by_hand_is_followed, end),
         cmocka_unit_test_teardown(an_unknown_name_is_never_up, end),
     };
