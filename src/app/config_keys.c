@@ -79,6 +79,10 @@ const struct config_key config_keys[] = {
     {"pushca.limits.tls-handshakes-per-turn", NULL, CONFIG_INTEGER, 1, 1024, "8",
      "Steps of TLS handshakes a shard takes before it looks after the others.",
      AT(net.tls_handshakes), NULL, false},
+    {"pushca.limits.tls-messages", NULL, CONFIG_INTEGER, 0, 65000, "32",
+     "TLS messages of one connection in a second after its handshake: KeyUpdate, in 1.2 attempts "
+     "to renegotiate (closed); 0: any.",
+     AT(net.tls_messages), NULL, false},
 
     {"pushca.coordinator.secret-key", NULL, CONFIG_SECRET, TOKEN_SECRET_MIN, 4096,
      "(random: tokens end with the process)", "Signs the connection tokens (HS256).", AT(key), NULL,

@@ -48,7 +48,7 @@ enum meter {
     METER_CLOSED_SLOW,         /* counter, sockets closed 1013: queue over its limit */
     METER_CLOSED_STALLED,      /* counter, sockets closed 1013: no write progress */
     METER_CLOSED_MEMORY,       /* counter, sockets closed 1013: they held most, memory was short */
-    METER_CLOSED_FLOOD,        /* counter, sockets closed 1008: pings or bad commands, too many */
+    METER_CLOSED_FLOOD,        /* counter, sockets closed: pings, bad commands or words of TLS */
     METER_CLOSED_SILENT,       /* counter, sockets closed: no pong */
     METER_CLOSED_PROTOCOL,     /* counter, sockets closed for a protocol violation */
     METER_REPEATS,             /* counter, repeated commands answered from memory */

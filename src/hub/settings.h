@@ -70,7 +70,7 @@ struct settings {
                                    id-bytes 256, envelopes 1000, pool-size 100 */
     struct net_limits net;      /* pushca.limits.queue-bytes 1 MiB, soft-queue-bytes 64 KiB,
                                    stall-ms 10000, linger-ms 2000, close-wait-ms 1000,
-                                   tls-handshakes-per-turn 8 */
+                                   tls-handshakes-per-turn 8, tls-messages 32 */
     struct tls_settings tls;    /* server.ssl.*, pushca.pusher.ssl.*: see there */
     struct cluster_settings cluster; /* pushca.pusher.deploy-mode, pushca.cluster.*,
                                         pushca.storage.redis.*: see there */

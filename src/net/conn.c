@@ -59,7 +59,7 @@ void net_fini(struct net *n)
 
 void net_use_tls(struct net *n, const struct tls_tickets *tickets)
 {
-    n->tls = tls_net_new(n->loop, tickets);
+    n->tls = tls_net_new(n->loop, n->limits, tickets);
     n->tls->left = n->limits->tls_handshakes;
 }
 

@@ -17,6 +17,7 @@ struct net_limits {
     int64_t linger_ms;       /* waiting for the peer to finish after our last byte */
     int64_t close_wait_ms;   /* waiting for the peer's Close after ours; flushing after a stall */
     uint32_t tls_handshakes; /* steps of TLS handshakes in one turn; the rest waits for the next */
+    uint32_t tls_messages;   /* of one peer after its handshake in a second; 0: any */
 };
 
 /* When a flush ends of which the peer takes nothing, having taken nothing since last_ms: a stall is

@@ -6,16 +6,22 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/meter.h"
+#include "net/limits.h"
 #include "net/tls_context.h"
 
-/* Records at least this long are probably followed by more: another look costs a system call. */
-enum { LONG_RECORD = 4096 };
+enum {
+    LONG_RECORD = 4096, /* probably followed by more: another look costs a system call */
+    READS = 16,         /* of the kernel in one call: a record takes two */
+    SECOND_MS = 1000,
+};
 
-struct tls_net *tls_net_new(struct loop *loop, const struct tls_tickets *tickets)
+struct tls_net *tls_net_new(struct loop *loop, const struct net_limits *limits,
+                            const struct tls_tickets *tickets)
 {
     struct tls_net *n = mem_new(struct tls_net);
 
     n->loop = loop;
+    n->limits = limits;
     n->tickets = *tickets;
     rand_init(&n->rand);
     return n;
@@ -36,6 +42,46 @@ struct tls_net *tls_net_of(const struct ssl_st *ssl)
     return t->net;
 }
 
+void tls_on_message(const struct ssl_st *ssl)
+{
+    struct tls *t = SSL_get_app_data(ssl);
+    uint16_t second = (uint16_t)(t->net->loop->now_ms / SECOND_MS);
+
+    if (t->is_shaking)
+        return;
+    if (t->second != second) {
+        t->second = second;
+        t->messages = 0;
+    }
+    if (t->messages < UINT16_MAX)
+        t->messages++;
+}
+
+/* OpenSSL asks for more until it has a whole message, and a peer may cut one into a hundred
+   thousand records. It is told that the kernel has no more for now; the poll knows better. */
+/* long: the parameters are OpenSSL's */
+/* NOLINTNEXTLINE(readability-function-size) */
+static long on_bio(BIO *b, int what, const char *at, size_t len, int i, long l, int result,
+                   size_t *n)
+{
+    struct tls *t = (void *)BIO_get_callback_arg(b);
+
+    (void)at;
+    (void)len;
+    (void)i;
+    (void)l;
+    (void)n;
+    if (what != BIO_CB_READ)
+        return result;
+    if (t->reads == 0) {
+        BIO_clear_retry_flags(b);
+        BIO_set_retry_read(b);
+        return -1;
+    }
+    t->reads--;
+    return result;
+}
+
 enum err tls_open(struct tls_net *n, struct tls_context *context, int fd, struct tls **out)
 {
     struct tls *t = mem_new(struct tls);
@@ -49,6 +95,8 @@ enum err tls_open(struct tls_net *n, struct tls_context *context, int fd, struct
         mem_free(t);
         return ERR_FULL;
     }
+    BIO_set_callback_ex(SSL_get_rbio(t->ssl), on_bio);
+    BIO_set_callback_arg(SSL_get_rbio(t->ssl), (char *)t);
     SSL_set_accept_state(t->ssl);
     meter_add(METER_TLS_CONNS, 1);
     *out = t;
@@ -102,6 +150,7 @@ enum err tls_handshake(struct tls *t)
     int result;
 
     ERR_clear_error();
+    t->reads = READS;
     t->wants_room = false;
     result = SSL_do_handshake(t->ssl);
     if (result != 1) {
@@ -117,6 +166,14 @@ enum err tls_handshake(struct tls *t)
     return ERR_OK;
 }
 
+/* It said more in this second than anybody has reason for. */
+static bool is_flooding(const struct tls *t)
+{
+    uint32_t most = t->net->limits->tls_messages;
+
+    return most > 0 && t->messages > most;
+}
+
 enum err tls_read(struct tls *t, void *at, size_t len, size_t *got)
 {
     char *to = at;
@@ -125,6 +182,7 @@ enum err tls_read(struct tls *t, void *at, size_t len, size_t *got)
 
     *got = 0;
     ERR_clear_error();
+    t->reads = READS;
     t->wants_room = false;
     do {
         if (SSL_read_ex(t->ssl, to + *got, len - *got, &n))
@@ -132,7 +190,10 @@ enum err tls_read(struct tls *t, void *at, size_t len, size_t *got)
         else
             e = reason(t, 0);
     } while (!e && n >= LONG_RECORD && len - *got >= TLS_RECORD_BYTES);
-    return e;
+    if (e != ERR_AGAIN || !is_flooding(t))
+        return e;
+    meter_add(METER_CLOSED_FLOOD, 1);
+    return ERR_BAD;
 }
 
 /* A piece for one record from iov, behind the first `skip` bytes: in place when one entry has it,

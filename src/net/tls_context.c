@@ -238,6 +238,19 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return is_old ? 2 : 1;
 }
 
+/* long: the parameters are OpenSSL's */
+/* NOLINTNEXTLINE(readability-function-size) */
+static void on_message(int is_ours, int version, int type, const void *at, size_t len, SSL *ssl,
+                       void *context)
+{
+    (void)version;
+    (void)at;
+    (void)len;
+    (void)context;
+    if (!is_ours && type == SSL3_RT_HANDSHAKE)
+        tls_on_message(ssl);
+}
+
 /* ---- building ---- */
 
 /* What OpenSSL has against it. */
@@ -324,6 +337,8 @@ static void set_ways(SSL_CTX *c, const struct tls_settings *s)
         SSL_CTX_set_options(c, SSL_OP_ENABLE_KTLS);
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY); /* or one call obeys messages until none is left */
+    SSL_CTX_set_msg_callback(c, on_message);
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(c, TICKET_LIFE_S);
     (void)SSL_CTX_set_num_tickets(c, 1);

@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -23,6 +24,7 @@ from certificates import Certificates, client_hello, openssl
 from echo import handshake
 from frames import TEXT, frame
 from pushca import BINARY, Configured, Server, identity, parse_answer, wait_for
+from tls_peer import WITH_ANSWER, WITHOUT_ANSWER, Peer
 
 SANITIZED = "/release/" not in BINARY
 ECHO = str(pathlib.Path(BINARY).with_name("ws-echo"))
@@ -225,6 +227,102 @@ def test_a_key_store_is_no_store_of_many_anchors(made):
                 "server.ssl.trust-store-password=s3cret", tls=trusting(made, client="below")) as server:
         assert lets_in(server, made, "below")
         assert not lets_in(server, made, "beside")
+
+
+# -- floods ----------------------------------------------------------------------------------------------
+
+FLOOD = 'pushca_sockets_closed_total{reason="flood"}'
+SOON_S = 0.5  # for an answer beside a flood; it takes less than a thousandth of that without one
+
+
+def test_keys_may_be_updated(server):
+    floods = server.metrics()[FLOOD]
+    for address, every, status in ((server.rest, 8, b"200"), (server.ws, 32, b"426")):
+        with Peer(address) as peer:
+            for i in range(32):  # the most of a second
+                peer.update_key(WITH_ANSWER if i % 2 else WITHOUT_ANSWER)
+                if i % every == every - 1:
+                    assert ask(peer).startswith(b"HTTP/1.1 " + status)  # in keys that are new on both sides
+    assert server.metrics()[FLOOD] == floods
+
+
+@contextlib.contextmanager
+def beside(flood, count=4):
+    """Threads that do it again and again."""
+    is_over = threading.Event()
+
+    def run():
+        while not is_over.is_set():
+            with contextlib.suppress(OSError):
+                flood(is_over)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for one in threads:
+        one.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for one in threads:
+            one.join()
+
+
+def slowest_answer(server, made, count=200):
+    """Of so many questions, the time that the slowest of the quicker nine tenths took: the cores are shared."""
+    took = []
+    with secure(server, made) as sock:
+        for _ in range(count):
+            begun = time.monotonic()
+            assert ask(sock) == b"HTTP/1.1 200 OK"
+            took.append(time.monotonic() - begun)
+    return sorted(took)[count * 9 // 10]
+
+
+def test_a_flood_of_key_updates_is_cut_and_the_others_are_served(made):
+    with Server(*pem(made), "pushca.pusher.shards=1", "pushca.limits.tls-messages=5", tls=trusting(made)) as server:
+        with Peer(server.rest) as peer:
+            with pytest.raises(OSError):
+                for _ in range(100000):
+                    peer.update_key()
+        assert server.metrics()[FLOOD] == 1
+
+        def flood(is_over):
+            with Peer(server.ws) as peer:
+                while not is_over.is_set():
+                    peer.update_key()
+
+        with beside(flood):
+            assert slowest_answer(server, made) < SOON_S
+        assert server.metrics()[FLOOD] > 1
+
+
+def test_key_updates_without_a_limit_take_turns_with_the_others(made):
+    with Server(*pem(made), "pushca.pusher.shards=1", "pushca.limits.tls-messages=0", tls=trusting(made)) as server:
+        def flood(is_over):
+            with Peer(server.rest) as peer:
+                while not is_over.is_set():
+                    peer.update_key()
+
+        with beside(flood):
+            assert slowest_answer(server, made) < SOON_S
+        assert server.metrics()[FLOOD] == 0
+
+
+def test_a_hello_in_tiny_records_takes_turns_with_the_others(made):
+    hello = client_hello()
+    whole = b"".join(b"\x16\x03\x01\0\1" + hello[i : i + 1] for i in range(5, len(hello)))
+    endless = b"\x16\x03\x01\0\4\1\1\xff\xff" + b"\x16\x03\x01\0\1x" * 0x1ffff
+    with Server(*pem(made), "pushca.pusher.shards=1", "pushca.limits.head-arrival-ms=2000", tls=trusting(made)) as server:
+        with socket.create_connection(server.rest, timeout=20) as sock:
+            sock.sendall(whole)
+            assert sock.recv(3) == b"\x16\x03\x03"  # is answered in spite of it
+
+        def flood(_):
+            with socket.create_connection(server.rest, timeout=20) as sock:
+                sock.sendall(endless)
+
+        with beside(flood):
+            assert slowest_answer(server, made) < SOON_S
 
 
 # -- files -----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "flow/loop.h"
+#include "net/limits.h"
 #include "net/tls.h"
 #include "net/tls_context.h"
 #include "net/tls_tickets.h"
@@ -71,6 +72,7 @@ static void connect_once(void)
     struct tls_settings set = {.enabled = TLS_ON, .certificate = path};
     struct tls_tickets tickets;
     struct loop loop = {.now_ms = 1};
+    struct net_limits limits = {0};
     struct tls_context *context;
     struct tls_net *net;
     struct problem why;
@@ -79,7 +81,7 @@ static void connect_once(void)
     int ends[2];
 
     tls_tickets_init(&tickets, loop.now_ms);
-    net = tls_net_new(&loop, &tickets);
+    net = tls_net_new(&loop, &limits, &tickets);
     must(!tls_context_new(&set, &context, &why));
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
     must(!tls_open(net, context, ends[0], &server));

@@ -71,6 +71,7 @@ NUMBER(deflate_server_bits, s->deflate.server_bits)
 NUMBER(deflate_client_bits, s->deflate.client_bits)
 NUMBER(deflate_memory_bytes, s->deflate.memory_bytes)
 NUMBER(tls_handshakes, s->net.tls_handshakes)
+NUMBER(tls_messages, s->net.tls_messages)
 NUMBER(tls_enabled, s->tls.enabled)
 NUMBER(tls_ws_enabled, s->tls.ws_enabled)
 NUMBER(tls_key_store_type, s->tls.key_store_type)
@@ -185,6 +186,7 @@ static const struct number numbers[] = {
     {"pushca.limits.linger-ms", linger_ms, 2000, 0, DAY},
     {"pushca.limits.close-wait-ms", close_wait_ms, 1000, 0, DAY},
     {"pushca.limits.tls-handshakes-per-turn", tls_handshakes, 8, 1, 1024},
+    {"pushca.limits.tls-messages", tls_messages, 32, 0, 65000},
     {"pushca.limits.inbox-bytes", inbox_bytes, 2 << 20, 1024, 1 << 30},
     {"pushca.limits.open-deliveries", deliveries, 1000, 1, MILLION},
     {"pushca.limits.repeat-entries", repeat_entries, 262144, 1, 1 << 24},
