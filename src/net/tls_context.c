@@ -215,7 +215,7 @@ static bool use_ticket_key(const struct tls_ticket_key *key, const unsigned char
 }
 
 /* Answers what OpenSSL's manual asks for: below 0 an error, 0 no such key, 1 used, 2 used and a new
-   ticket is due. */
+   ticket is due: in 1.3 always, as a client uses each only once (RFC 8446, appendix C.4). */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_sealing)
 {
@@ -235,7 +235,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     }
     if (!use_ticket_key(key, iv, cipher, mac, is_sealing))
         return -1;
-    return is_old ? 2 : 1;
+    return !is_sealing && (is_old || SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
 
 /* long: the parameters are OpenSSL's */

@@ -153,6 +153,18 @@ def test_a_ticket_resumes_on_any_shard(server, made, version):
     assert server.metrics()["pushca_tls_resumed_total"] >= resumed + 8
 
 
+def test_who_resumes_in_1_3_gets_another_ticket(server, made):
+    context = trusting(made, ssl.TLSVersion.TLSv1_3)
+    session, seen = None, set()
+    for i in range(4):  # each ticket is used once
+        with secure(server, made, context=context, session=session) as sock:
+            ask(sock)  # the ticket comes before the answer
+            assert sock.session_reused == (i > 0)
+            session = sock.session
+        seen.add(session.id)
+    assert len(seen) == 4
+
+
 def test_curl_and_its_end_of_tls(server, made):
     url = f"https://127.0.0.1:{server.rest[1]}/actuator"
     got = subprocess.run(["curl", "-sS", "--cacert", made["ca.pem"], url, url], capture_output=True, check=True, timeout=20)
