@@ -106,6 +106,7 @@ enum err api_open(struct shard *s, int rest_fd, int ws_fd)
     api->pong = ws_frame(FRAME_ANSWER, WS_TEXT, BYTES("PONG"), (struct bytes){0});
     api->rest_listener.fd = -1;
     api->ws_listener.fd = -1;
+    api->turned_away.most = TURNED_AWAY_MAX / s->hub->count;
     http_server_init(api);
     ws_server_init(api);
     s->api = api;

@@ -15,6 +15,7 @@
 #include "hub/shard.h"
 #include "net/http_conn.h"
 #include "net/listen.h"
+#include "net/turn_away.h"
 #include "net/ws_conn.h"
 #include "wire/body.h"
 #include "wire/json.h"
@@ -43,7 +44,7 @@ struct api {
     const char *internal_url, *browser_url;
     size_t json_depth; /* of json */
     uint16_t ws_port;
-    uint32_t turned_away; /* refused connections that still linger */
+    struct turned_away turned_away;
 };
 
 /* Takes both listening sockets and begins to accept. ERR_*: as listener_open, or ERR_FULL when

@@ -3,16 +3,16 @@
 #include <stdio.h>
 #include "base/err.h"
 #include "base/rand.h"
+#include "net/turn_away.h"
 
 enum {
     CLUSTER_MESSAGE_BYTES = 16 * 1024 * 1024,
     MIB = 1024 * 1024,
-    RESERVE_MIN = 256,
-    HTTP_MIN = 32,
-    HANDSHAKES_MIN = 1024, /* so many may come between two turns of a busy machine */
-    OWN_MIN = 64,
-    OWN_FIXED = 32, /* standard streams, signals, libraries */
-    OWN_SHARD = 5,  /* two epolls, eventfd, two listeners */
+    RESERVE_MIN = 384,
+    RESERVE_PERCENT = 15,
+    DOOR_MIN = 32,  /* HTTP connections, handshakes */
+    OWN_FIXED = 64, /* standard streams, signals, libraries; Redis and probes of a cluster */
+    OWN_SHARD = 7,  /* two epolls, eventfd, two listeners with a spare one each */
     MEMORY_MIN = 64 * MIB,
     SOFT_QUEUE = 65536,
     NODE_BYTES = 6,
@@ -31,7 +31,26 @@ static uint32_t most(uint32_t a, uint32_t b)
 
 uint32_t config_own_files(const struct settings *s)
 {
-    return most(OWN_MIN, OWN_FIXED + OWN_SHARD * s->shards);
+    return OWN_FIXED + OWN_SHARD * s->shards + TURNED_AWAY_MAX;
+}
+
+/* Sockets, HTTP connections, handshakes and what the process has for itself fit under the limit of
+   files: each of these has a gate that lets in no more. */
+static void share_files(struct settings *s, uint32_t files)
+{
+    uint32_t own = config_own_files(s), least_reserve = own + 2 * DOOR_MIN, reserve, door;
+
+    reserve = most(RESERVE_MIN, (uint32_t)((uint64_t)files * RESERVE_PERCENT / 100));
+    reserve = least(most(reserve, least_reserve), files / 2);
+    if (!s->sockets)
+        s->sockets = most(1, files - reserve);
+    else if (s->sockets < files && files - s->sockets < reserve)
+        reserve = files - s->sockets;
+    door = reserve > least_reserve ? (reserve - own) / 2 : DOOR_MIN;
+    if (!s->http_conns)
+        s->http_conns = door;
+    if (!s->handshakes)
+        s->handshakes = door;
 }
 
 static const char *make_instance_id(struct arena *arena)
@@ -52,19 +71,11 @@ static const char *make_instance_id(struct arena *arena)
 
 void config_defaults_fill(struct settings *s, const struct config_machine *m, struct arena *arena)
 {
-    uint32_t reserve = least(most(RESERVE_MIN, m->files / 10), m->files / 2);
-    uint32_t own;
     int64_t memory = m->memory_bytes / 4 * 3;
 
     if (!s->shards)
         s->shards = m->cores;
-    own = config_own_files(s);
-    if (!s->sockets)
-        s->sockets = most(1, m->files - reserve);
-    if (!s->http_conns)
-        s->http_conns = reserve > own + HTTP_MIN ? reserve - own : HTTP_MIN;
-    if (!s->handshakes)
-        s->handshakes = most(HANDSHAKES_MIN, s->http_conns);
+    share_files(s, m->files);
     if (!s->memory_bytes)
         s->memory_bytes = memory > MEMORY_MIN ? memory : MEMORY_MIN;
     if (!s->instance_id)
@@ -196,15 +207,15 @@ static void doubt_cluster_url(const struct settings *s, config_doubt *doubt, voi
 void config_doubts_check(const struct settings *s, const struct config_machine *m,
                          config_doubt *doubt, void *context)
 {
-    uint64_t files = (uint64_t)s->sockets + s->http_conns + config_own_files(s);
+    uint64_t files = (uint64_t)s->sockets + s->http_conns + s->handshakes + config_own_files(s);
     struct problem p;
 
     if (files > m->files) {
         problem_set(&p, ERR_FULL,
-                    "%u sockets and %u HTTP connections need %llu descriptors, the file limit is "
-                    "%u: raise it (ulimit -n, LimitNOFILE=) or lower "
+                    "%u sockets, %u HTTP connections and %u handshakes need %llu descriptors, the "
+                    "file limit is %u: raise it (ulimit -n, LimitNOFILE=) or lower "
                     "pushca.pusher.socket-pool-size",
-                    s->sockets, s->http_conns, (unsigned long long)files, m->files);
+                    s->sockets, s->http_conns, s->handshakes, (unsigned long long)files, m->files);
         doubt(context, p.text);
     }
     if (m->memory_bytes && s->memory_bytes > m->memory_bytes) {

@@ -14,11 +14,11 @@ struct config_machine {
     int64_t memory_bytes; /* 0: unknown */
 };
 
-/* Replaces zeros in shards, sockets, http_conns, memory_bytes and soft_queue_bytes, and a null
-   instance_id. */
+/* Replaces zeros in shards, sockets, http_conns, handshakes, memory_bytes and soft_queue_bytes, and
+   a null instance_id. */
 void config_defaults_fill(struct settings *s, const struct config_machine *m, struct arena *arena);
 
-/* Descriptors that are neither client sockets nor HTTP connections. */
+/* Descriptors that are neither client sockets nor HTTP connections nor handshakes. */
 uint32_t config_own_files(const struct settings *s);
 
 /* Is called with each key whose value contradicts another's, and what was expected of it. */

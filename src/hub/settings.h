@@ -48,7 +48,7 @@ struct settings {
     int64_t memory_bytes;       /* pushca.limits.memory-bytes; default 3/4 of machine or cgroup */
     uint32_t memory_percent[3]; /* of it, by enum hub_step: pushca.limits.memory-connections-percent
                                    85, memory-sends-percent 92, memory-readers-percent 100 */
-    uint32_t handshakes;        /* pushca.limits.handshakes; default http_conns, >= 1024 */
+    uint32_t handshakes;        /* pushca.limits.handshakes; default from the file limit */
     int64_t ping_interval_ms;   /* pushca.pusher.ping-interval-ms, default 25000, at least 1000 */
     int64_t pong_wait_ms;       /* pushca.pusher.pong-wait-ms, default 10000, at least 1000 */
     int64_t handshake_ms;       /* pushca.limits.handshake-ms, default 10000 */

@@ -30,28 +30,28 @@ static void ignore_timer(struct conn *c)
 
 static void on_closed(struct conn *c)
 {
-    uint32_t *lingering = c->user;
+    struct turned_away *t = c->user;
 
-    (*lingering)--;
+    t->lingering--;
 }
 
 static const struct conn_ops ops = {
     .on_bytes = ignore_bytes, .on_timer = ignore_timer, .on_closed = on_closed};
 
-void turn_away(const struct listener *l, int fd, uint32_t *lingering)
+void turn_away(const struct listener *l, int fd, struct turned_away *t)
 {
     struct frame *f;
     struct conn *c;
 
     if (!l->is_secure)
         meter_add(METER_HTTP_5XX, 1);
-    if (l->is_secure || *lingering >= TURNED_AWAY_MAX) {
+    if (l->is_secure || t->lingering >= t->most) {
         turn_away_now(l, fd);
         return;
     }
-    if (conn_open(l->net, fd, &ops, lingering, &c))
+    if (conn_open(l->net, fd, &ops, t, &c))
         return;
-    (*lingering)++;
+    t->lingering++;
     f = frame_new(FRAME_ANSWER, ANSWER_BYTES);
     memcpy(f->at, answer, f->len);
     conn_push_last(c, f);

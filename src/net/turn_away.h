@@ -5,18 +5,22 @@
  * take an answer in plain HTTP for broken TLS, and a handshake is what there is no room for.
  *
  * Owner:   the caller of what it counts.      Thread: the listener's.
- * Bound:   TURNED_AWAY_MAX connections that linger, by the caller's count; more are cut.
+ * Bound:   turned_away.most connections that linger; more are cut.
  */
 #pragma once
 #include <stdint.h>
 
 struct listener;
 
-enum { TURNED_AWAY_MAX = 64 };
+enum { TURNED_AWAY_MAX = 64 }; /* of all threads; each has its share */
 
-/* Takes fd; 503, and its end is awaited for a moment so that no reset overtakes the answer.
- *lingering counts those that linger and outlives them. */
-void turn_away(const struct listener *l, int fd, uint32_t *lingering);
+struct turned_away {
+    uint32_t lingering, most;
+};
+
+/* Takes fd; 503, and its end is awaited for a moment so that no reset overtakes the answer. *t
+   outlives those that linger. */
+void turn_away(const struct listener *l, int fd, struct turned_away *t);
 
 /* Takes fd, at once: there is no descriptor to spare for lingering. What the peer has said already
    is read into the net's buffer first, or closing would be a reset. */

@@ -371,6 +371,24 @@ def test_no_descriptors_left(calm):
     assert calm.server.get("/actuator/health").status == 200
 
 
+def test_idle_connections_leave_descriptors_to_the_others():
+    """A thousand files in all, and more connections of the WebSocket port that say nothing."""
+    under = ["prlimit", "--nofile=1024:1024"]
+    if os.geteuid() == 0:  # would raise the limit again
+        under += ["setpriv", "--bounding-set=-sys_resource"]
+    with Server(under=under) as server:
+        assert " files=1024 " in server.log()
+        socks = [socket.create_connection(server.ws, timeout=10) for _ in range(1100)]
+        try:
+            for _ in range(20):
+                assert server.get("/actuator/health").status == 200
+                assert server.open().startswith("ws://")
+            assert server.metrics()[refused("sockets")] == 0
+        finally:
+            for sock in socks:
+                sock.close()
+
+
 # -- memory ---------------------------------------------------------------------------------------------
 
 

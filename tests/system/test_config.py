@@ -360,7 +360,7 @@ def test_the_file_limit_is_raised_and_what_it_cannot_carry_is_noted():
 
     assert "file limit" not in check(preexec_fn=lower).stderr
     answer = check("--set", "pushca.pusher.socket-pool-size=1048576")
-    assert answer.returncode == 0 and "note: 1048576 sockets and " in answer.stderr
+    assert answer.returncode == 0 and "note: 1048576 sockets, " in answer.stderr
     if os.geteuid() != 0:
         assert "the file limit is 64" in check(preexec_fn=lowest).stderr
 

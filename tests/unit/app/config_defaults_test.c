@@ -19,14 +19,14 @@ static void sockets_leave_a_reserve(void **state)
     static const struct {
         uint32_t files, sockets, http;
     } table[] = {
-        {1048576, 943719, 104793},
-        {20000, 18000, 1936},
-        {2560, 2304, 192},
-        {2570, 2313, 193},
-        {1024, 768, 192},
-        {512, 256, 192},
-        {511, 256, 191},
-        {256, 128, 64},
+        {1048576, 891290, 78572},
+        {20000, 17000, 1429},
+        {2560, 2176, 121},
+        {2580, 2193, 122},
+        {1024, 640, 121},
+        {512, 256, 57},
+        {511, 256, 56},
+        {256, 128, 32},
         {100, 50, 32},
         {1, 1, 32},
     };
@@ -38,7 +38,7 @@ static void sockets_leave_a_reserve(void **state)
 
         assert_int_equal(s.sockets, table[i].sockets);
         assert_int_equal(s.http_conns, table[i].http);
-        assert_int_equal(s.handshakes, table[i].http > 1024 ? table[i].http : 1024);
+        assert_int_equal(s.handshakes, table[i].http);
     }
 }
 
@@ -51,13 +51,32 @@ static void everything_fits_under_the_file_limit(void **state)
     for (shards = 1; shards <= 64; shards++)
         for (files = 1024; files <= 1048576; files *= 2) {
             struct settings s = filled((struct settings){.shards = shards}, files, 1, 0);
-            uint32_t all = s.sockets + s.http_conns + config_own_files(&s);
+            uint32_t all = s.sockets + s.http_conns + s.handshakes + config_own_files(&s);
 
             assert_int_equal(s.shards, shards);
-            assert_true(config_own_files(&s) >= 5 * shards + 32);
+            assert_true(config_own_files(&s) >= 7 * shards + 32);
             if (s.http_conns > 32)
                 assert_true(all <= files);
         }
+}
+
+/* What is given to sockets is taken from the others, down to their least. */
+static void a_given_number_of_sockets_leaves_less(void **state)
+{
+    static const struct {
+        uint32_t sockets, others;
+    } table[] = {{10000, 1429}, {17000, 1429}, {17001, 1428},
+                 {18000, 929},  {19795, 32},   {19999, 32}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(table); i++) {
+        struct settings given = {.sockets = table[i].sockets};
+        struct settings s = filled(given, 20000, 2, 0);
+
+        assert_int_equal(s.http_conns, table[i].others);
+        assert_int_equal(s.handshakes, table[i].others);
+    }
 }
 
 static void given_values_stay(void **state)
@@ -112,10 +131,11 @@ static void doubts_begin_at_the_edge(void **state)
     struct settings s = {.shards = 1,
                          .sockets = 1000,
                          .http_conns = 100,
+                         .handshakes = 50,
                          .memory_bytes = 5000,
                          .http.line_bytes = 8192,
                          .body.dimension_bytes = 256};
-    uint32_t all = 1100 + config_own_files(&s);
+    uint32_t all = 1150 + config_own_files(&s);
 
     (void)state;
     assert_int_equal(doubts_of(&s, all, 5000), 0);
@@ -201,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sockets_leave_a_reserve),
         cmocka_unit_test(everything_fits_under_the_file_limit),
+        cmocka_unit_test(a_given_number_of_sockets_leaves_less),
         cmocka_unit_test(given_values_stay),
         cmocka_unit_test(memory_is_three_quarters_but_64_mib),
         cmocka_unit_test(doubts_begin_at_the_edge),

@@ -62,13 +62,13 @@ static void what_may_change_changes(void **state)
 static void what_needs_a_restart_stays(void **state)
 {
     struct load a = {.sets = {SECRET, "server.port=1", "pushca.pusher.instance-id=one",
-                              "pushca.limits.http-connections=99"}};
+                              "pushca.limits.http-connections=99", "pushca.limits.handshakes=98"}};
     struct load b = {.sets = {"server.address=::1", "server.port=3", "pushca.pusher.socket-port=4",
                               "pushca.pusher.shards=64", "pushca.pusher.scheduling=normal",
                               "pushca.coordinator.secret-key=another-one-of-32-bytes-or-even-more",
                               "pushca.pusher.instance-id=two", "server.ssl.enabled=false",
                               "pushca.pusher.ssl.enabled=false",
-                              "pushca.limits.http-connections=99"}};
+                              "pushca.limits.http-connections=99", "pushca.limits.handshakes=98"}};
 
     (void)state;
     inherit(&a, &b);
