@@ -468,8 +468,6 @@ static void on_bytes(struct conn *c, char *at, size_t len)
 
 static const char *why_late(const struct http_conn *h)
 {
-    if (h->last)
-        return "the server is going down";
     if (h->first)
         return "the handshake did not arrive within pushca.limits.handshake-ms";
     if (h->state == HTTP_BODY)
@@ -477,12 +475,17 @@ static const char *why_late(const struct http_conn *h)
     return "the request head did not arrive within pushca.limits.head-arrival-ms";
 }
 
-/* The rest of a head or body did not come in time. */
+/* The rest of a head or body did not come in time. A server that goes down did not give it all of
+   its time, and says nothing: an answer would be to a request that nobody knows. */
 static void give_up(struct http_conn *h)
 {
     bool has_head = h->state == HTTP_BODY;
     struct pass p;
 
+    if (h->last) {
+        end(h);
+        return;
+    }
     pass_init(&p, h);
     if (has_head) {
         p.head = bytes_of(h->in.at, h->head_len);
@@ -490,7 +493,7 @@ static void give_up(struct http_conn *h)
     } else {
         h->rest = buf_bytes(&h->in);
     }
-    fail(h, has_head ? &p.request : NULL, h->last ? 503 : 408, why_late(h));
+    fail(h, has_head ? &p.request : NULL, 408, why_late(h));
     settle(h, &p);
     pass_fini(&p);
 }

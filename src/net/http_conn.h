@@ -83,8 +83,8 @@ void http_answer(struct http_conn *h, const struct http_answer *a);
    not stand yet. */
 void http_end(struct http_conn *h);
 
-/* The same for drain; and a request of which only a part has come must be whole by due_ms (503), as
-   must TLS and a request that are only on their way. */
+/* The same for drain; and a request of which only a part has come must be whole by due_ms, as must
+   TLS and a request that are only on their way: else its connection ends without an answer. */
 void http_end_by(struct http_conn *h, int64_t due_ms);
 
 /* Inside on_request: leaves the conn to another protocol, which conn_become at once, and the bytes

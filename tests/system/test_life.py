@@ -118,7 +118,7 @@ HALVES = [
 
 @pytest.mark.parametrize("door", ["rest", "ws"])
 def test_half_a_request_does_not_hold_the_end(door):
-    """The drain may take ten minutes and takes as long as a Close may."""
+    """The drain may take ten minutes and takes as long as a Close may. Half a request has no answer."""
     server = Server("pushca.drain-ms=600000", "pushca.limits.close-wait-ms=300")
     socks = [socket.create_connection(getattr(server, door), timeout=20) for _ in HALVES]
     for sock, half in zip(socks, HALVES):
@@ -126,9 +126,7 @@ def test_half_a_request_does_not_hold_the_end(door):
     listener = {"rest": "rest", "ws": "websocket"}[door]
     server.wait_for_metric(f'pushca_connections{{listener="{listener}"}}', 4 if door == "rest" else 3)
     server.process.send_signal(signal.SIGTERM)
-    answers = [read_answer(sock) for sock in socks]
-    assert [answer.status for answer in answers] == [503, 503, 503]
-    assert all("going down" in answer.json["message"] for answer in answers if "message" in answer.json)
+    assert [sock.recv(65536) for sock in socks] == [b"", b"", b""]
     for sock in socks:
         sock.close()
     assert server.stop() == 0, server.log()
