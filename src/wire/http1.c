@@ -156,6 +156,7 @@ static enum http1_method method_of(struct bytes name)
     return HTTP1_OTHER;
 }
 
+/* A later minor version means what the latest known one does (RFC 9110, section 2.5). */
 static bool read_version(struct http1_request *r, struct bytes version, struct http1_bad *bad)
 {
     const char *at = version.at;
@@ -165,9 +166,9 @@ static bool read_version(struct http1_request *r, struct bytes version, struct h
         return http1_refuse(bad, 400,
                             "the request line must be: method, one space, target, one space, "
                             "HTTP/1.1");
-    if (at[5] != '1' || at[7] > '1')
+    if (at[5] != '1')
         return http1_refuse(bad, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
-    r->minor = at[7] - '0';
+    r->minor = at[7] > '0';
     return true;
 }
 

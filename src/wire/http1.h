@@ -45,7 +45,7 @@ struct http1_request {
     struct bytes authority; /* of an absolute target, which counts before Host; else empty */
     struct bytes path;      /* of the target, up to '?', still percent-encoded */
     struct bytes query;     /* behind '?', or empty */
-    int minor;              /* HTTP/1.minor: 0 or 1 */
+    int minor;              /* HTTP/1.minor: 0, or 1 for all others */
     bool keep_alive;        /* what RFC 9112, 9.3 makes of version and Connection */
     bool chunked;
     bool has_length;

@@ -218,7 +218,11 @@ for line in (b"GET  %s HTTP/1.1", b"GET %s  HTTP/1.1", b" GET %s HTTP/1.1", b"GE
              b"GET %s HTTP/1.01", b"GET %s HTTP/01.1", b"GET %s HTTP/1,1", b"GET %s HTTP/+1.1", b"GET %s HTTP/1.x", b"GET %s HTTP /1.1",
              b"GET %s HTTPS/1.1", b"GET %s HTTP1.1", b"GET %s ICY/1.1", b"GET %s HTTP/\xb9.1"):
     bad(f"request line {line!r}", (line.replace(b"%s", LIVE) if b"%s" in line else line) + b"\r\n" + HOST + b"\r\n" + SMUGGLED)
-for version in (b"0.9", b"0.0", b"1.2", b"1.9", b"2.0", b"3.0", b"9.9"):
+for version in (b"1.2", b"1.9"):  # as 1.1
+    good(f"version {version!r}", get(version=b"HTTP/" + version))
+    good(f"chunked in {version!r}", post(CHUNKED, chunks(BODY), version=b"HTTP/" + version))
+    bad(f"no Host in {version!r}", get(host=b"", version=b"HTTP/" + version) + SMUGGLED)
+for version in (b"0.9", b"0.0", b"2.0", b"3.0", b"9.9"):
     bad(f"version {version!r}", get(version=b"HTTP/" + version) + SMUGGLED, 505)
 bad("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505)
 for method in (b"get", b"Get", b"GETS", b"BREW", b"TRACE", b"TRACK", b"DEBUG", b"PROPFIND", b"X" * 4000, b"M-SEARCH", b"!#$%&'*+-.^_`|~9"):

@@ -122,6 +122,8 @@ static const struct {
     {"GET http://[::1]:1?q HTTP/1.1\r\nHost: x\r\n\r\n",
      "0 GET http://[::1]:1?q /?q 1.1 keep at=[::1]:1 Host=[x]"},
     {"GET http://a:81/ HTTP/1.0\r\n\r\n", "0 GET http://a:81/ /? 1.0 at=a:81"},
+    {"GET / HTTP/1.2\r\nHost: x\r\n\r\n", "0 GET / /? 1.1 keep Host=[x]"},
+    {"GET / HTTP/1.9\r\nHost: x\r\n\r\n", "0 GET / /? 1.1 keep Host=[x]"},
     {"GET / HTTP/1.1\r\nHost: [fe80::0:1.2.3.4]:9099\r\n\r\n",
      "0 GET / /? 1.1 keep Host=[[fe80::0:1.2.3.4]:9099]"},
     /* versions and connections */
@@ -245,8 +247,6 @@ static const struct {
     {400, B("GET / HTTPS/1.1\r\n")},
     {400, B("GET / ICY/1.1.1\r\n")},
     {505, B("GET / HTTP/0.9\r\n")},
-    {505, B("GET / HTTP/1.2\r\n")},
-    {505, B("GET / HTTP/1.9\r\n")},
     {505, B("GET / HTTP/2.0\r\n")},
     {505, B("GET / HTTP/9.1\r\n")},
     {505, B("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")},
