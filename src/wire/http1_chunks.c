@@ -2,18 +2,29 @@
 
 /*
  * One function per state. It looks at one byte, which is then taken, and says what is wrong with it
- * or null.
+ * or null. White space is allowed before and behind a semicolon and an equals sign, nowhere else.
  *
- *   SIZE -> [SPACE] -> [EXTENSION] -> SIZE_LF -+-> DATA -> DATA_CR -> DATA_LF -> SIZE ...
- *                                              |
- *                     size 0: TRAILER_START <--+
- *                     TRAILER_START -> TRAILER_NAME -> TRAILER -> TRAILER_LF -> TRAILER_START ...
- *                     TRAILER_START -> END_LF -> ENDED
+ *   SIZE ---------------------------------+-> SIZE_LF -+-> DATA -> DATA_CR -> DATA_LF -> SIZE ...
+ *   SIZE -> [SPACE] -> ; -> NAME_START    |            |
+ *   NAME_START -> NAME -------------------+            +-> size 0: TRAILER_START
+ *   NAME -> [NAME_SPACE] -> = -> VALUE_START           |
+ *   VALUE_START -> VALUE -----------------+
+ *   VALUE_START -> QUOTED -> QUOTED_END --+            (behind NAME, VALUE and QUOTED_END also as
+ *                                                       behind SIZE: another extension)
+ *   TRAILER_START -> TRAILER_NAME -> TRAILER -> TRAILER_LF -> TRAILER_START ...
+ *   TRAILER_START -> END_LF -> ENDED
  */
 enum chunk_state {
     SIZE,
     SPACE, /* allowed only before an extension */
-    EXTENSION,
+    NAME_START,
+    NAME,
+    NAME_SPACE,
+    VALUE_START,
+    VALUE,
+    QUOTED,
+    ESCAPED,
+    QUOTED_END,
     SIZE_LF,
     DATA_CR,
     DATA_LF,
@@ -30,18 +41,33 @@ enum { EXTENSION_MOST = 4096, TRAILER_MOST = 4096, SIZE_DIGITS_MOST = 16 };
 
 static const char no_lf[] = "a CR in the chunked body stands without its LF";
 static const char long_trailer[] = "the trailer of the chunked body is longer than 4096 bytes";
+static const char bad_size[] = "a chunk size is not a hexadecimal number";
+static const char bad_extension[] =
+    "a chunk extension is not a semicolon, a name and, behind an equals sign, a token or quotes";
 
-static const char *behind_size(struct http1_chunks *c, char byte)
+static bool is_blank(char byte)
 {
-    if (byte == '\r') {
-        c->state = SIZE_LF;
-        return NULL;
-    }
-    if (byte != ';' && byte != ' ' && byte != '\t')
-        return "a chunk size is not a hexadecimal number";
+    return byte == ' ' || byte == '\t';
+}
+
+static const char *extend(struct http1_chunks *c, enum chunk_state next)
+{
     if (c->extension++ == EXTENSION_MOST)
         return "the chunk extensions are longer than 4096 bytes";
-    c->state = byte == ';' ? EXTENSION : SPACE;
+    c->state = (uint8_t)next;
+    return NULL;
+}
+
+/* Behind a size, a name or a value; what else it may not be is `why`. */
+static const char *end_part(struct http1_chunks *c, char byte, const char *why)
+{
+    if (byte == ';')
+        return extend(c, NAME_START);
+    if (is_blank(byte))
+        return extend(c, SPACE);
+    if (byte != '\r')
+        return why;
+    c->state = SIZE_LF;
     return NULL;
 }
 
@@ -50,7 +76,7 @@ static const char *on_size(struct http1_chunks *c, char byte)
     int digit = http1_hex(byte);
 
     if (digit < 0)
-        return c->digits > 0 ? behind_size(c, byte) : "a chunk does not begin with its size";
+        return c->digits > 0 ? end_part(c, byte, bad_size) : "a chunk does not begin with its size";
     if (c->digits++ == SIZE_DIGITS_MOST)
         return "a chunk size has more than 16 digits";
     c->left = c->left << 4 | (uint64_t)digit;
@@ -60,21 +86,66 @@ static const char *on_size(struct http1_chunks *c, char byte)
 static const char *on_space(struct http1_chunks *c, char byte)
 {
     if (byte == '\r')
-        return "white space follows a chunk size";
-    return behind_size(c, byte);
+        return "white space follows a chunk size or extension";
+    return end_part(c, byte, bad_extension);
 }
 
-static const char *on_extension(struct http1_chunks *c, char byte)
+static const char *on_name_start(struct http1_chunks *c, char byte)
 {
-    if (byte == '\r') {
-        c->state = SIZE_LF;
-        return NULL;
-    }
-    if (!http1_is(byte, HTTP1_VALUE))
-        return "a chunk extension holds a control character";
-    if (c->extension++ == EXTENSION_MOST)
-        return "the chunk extensions are longer than 4096 bytes";
-    return NULL;
+    if (is_blank(byte))
+        return extend(c, NAME_START);
+    return http1_is(byte, HTTP1_TOKEN) ? extend(c, NAME) : bad_extension;
+}
+
+static const char *on_name(struct http1_chunks *c, char byte)
+{
+    if (http1_is(byte, HTTP1_TOKEN))
+        return extend(c, NAME);
+    if (byte == '=')
+        return extend(c, VALUE_START);
+    return is_blank(byte) ? extend(c, NAME_SPACE) : end_part(c, byte, bad_extension);
+}
+
+static const char *on_name_space(struct http1_chunks *c, char byte)
+{
+    if (byte == '=')
+        return extend(c, VALUE_START);
+    return is_blank(byte) ? extend(c, NAME_SPACE) : on_space(c, byte);
+}
+
+static const char *on_value_start(struct http1_chunks *c, char byte)
+{
+    if (is_blank(byte))
+        return extend(c, VALUE_START);
+    if (byte == '"')
+        return extend(c, QUOTED);
+    return http1_is(byte, HTTP1_TOKEN) ? extend(c, VALUE) : bad_extension;
+}
+
+static const char *on_value(struct http1_chunks *c, char byte)
+{
+    if (http1_is(byte, HTTP1_TOKEN))
+        return extend(c, VALUE);
+    return end_part(c, byte, bad_extension);
+}
+
+static const char *on_quoted(struct http1_chunks *c, char byte)
+{
+    if (byte == '"')
+        return extend(c, QUOTED_END);
+    if (byte == '\\')
+        return extend(c, ESCAPED);
+    return http1_is(byte, HTTP1_VALUE) ? extend(c, QUOTED) : bad_extension;
+}
+
+static const char *on_escaped(struct http1_chunks *c, char byte)
+{
+    return http1_is(byte, HTTP1_VALUE) ? extend(c, QUOTED) : bad_extension;
+}
+
+static const char *on_quoted_end(struct http1_chunks *c, char byte)
+{
+    return end_part(c, byte, bad_extension);
 }
 
 static const char *on_size_lf(struct http1_chunks *c, char byte)
@@ -143,7 +214,14 @@ static const char *on_end_lf(struct http1_chunks *c, char byte)
 static const char *(*const steps[])(struct http1_chunks *c, char byte) = {
     [SIZE] = on_size,
     [SPACE] = on_space,
-    [EXTENSION] = on_extension,
+    [NAME_START] = on_name_start,
+    [NAME] = on_name,
+    [NAME_SPACE] = on_name_space,
+    [VALUE_START] = on_value_start,
+    [VALUE] = on_value,
+    [QUOTED] = on_quoted,
+    [ESCAPED] = on_escaped,
+    [QUOTED_END] = on_quoted_end,
     [SIZE_LF] = on_size_lf,
     [DATA_CR] = on_data_cr,
     [DATA_LF] = on_data_lf,

@@ -163,6 +163,7 @@ good("last size with zeros", first_chunk(SIZE + b"\r\n", end=b"0000\r\n\r\n"))
 good("extension", first_chunk(SIZE + b";a\r\n"))
 good("extension with value", first_chunk(SIZE + b";a=b;c=\"d;e\"\r\n", end=b"0;x\r\n\r\n"))
 good("extension with white space", first_chunk(SIZE + b" ; a = b\r\n"))
+good("extensions with white space everywhere", first_chunk(SIZE + b"\t;a\t;\tb =\t\"\\\"\" ; c\r\n"))
 good("extension with a request in it", first_chunk(SIZE + b";a=\"GET / HTTP/1.1\"\r\n"))
 good("extension at its limit", first_chunk(SIZE + b";" + b"a" * 4095 + b"\r\n"))
 good("trailer", first_chunk(SIZE + b"\r\n", end=b"0\r\nA: b\r\nC:\r\n\r\n"))
@@ -189,6 +190,10 @@ for end in (b"\n", b"\rx", b"\r\r\n"):
 bad("TERM.EXT by LF", post(CHUNKED, b"5;\nAAAAA\r\n%x\r\n" % len(SMUGGLED) + SMUGGLED + b"\r\n0\r\n\r\n"))
 bad("TERM.EXT by CR", post(CHUNKED, b"5;\rAAAAA\r\n%x\r\n" % len(SMUGGLED) + SMUGGLED + b"\r\n0\r\n\r\n"))
 bad("EXT.TERM", post(CHUNKED, b"2;a\nxx\r\n0\r\n\r\n" + SMUGGLED))
+for extension in (b"", b" ", b"a ", b"a=", b"a= ", b"a=b ", b"a=\"b\" ", b";a", b"a;", b"a;;b", b"=b", b"\"a\"", b"a==b", b"a=b=c", b"a=b\"c\"",
+                  b"a=\"b\"c", b"a=\"b", b"a=\"b\\\"", b"a b", b"a=b c", b"a,b", b"a/b", b"a:b", b"(a)", b"\xc3\xa4", b"a=\xc3\xa4", b"a=\"\x01\"",
+                  b"a=\"\\\x01\"", b"GET / HTTP/1.1"):
+    bad(f"extension {extension!r}", first_chunk(SIZE + b";" + extension + b"\r\n") + SMUGGLED)
 bad("extension in a folded line", first_chunk(SIZE + b";a\r\n b\r\n") + SMUGGLED)
 bad("chunk shorter than its size", post(CHUNKED, b"6\r\nhello\r\n0\r\n\r\n" + SMUGGLED))
 bad("chunk longer than its size", post(CHUNKED, b"4\r\nhello\r\n0\r\n\r\n" + SMUGGLED))
