@@ -38,16 +38,24 @@ static struct config_sources sources_of(const struct options *o)
         .file = o->config, .sets = o->sets, .set_count = o->set_count, .environment = environ};
 }
 
+/* The lines of all problems; one alone stands on the line that announces it. */
+static void say_wrong(struct bytes problems)
+{
+    const char *end = memchr(problems.at, '\n', problems.len);
+    bool is_one = end == problems.at + problems.len - 1;
+
+    fprintf(stderr, "pushca: the configuration is wrong:%c%.*s", is_one ? ' ' : '\n',
+            (int)problems.len, problems.at);
+}
+
 /* Says on standard error what is wrong; null then. */
 static struct config *load(const struct config_sources *from)
 {
     struct config *config;
     struct buf errors = {0};
 
-    if (config_load(from, &config, &errors)) {
-        fputs("pushca: the configuration is wrong:\n", stderr);
-        fwrite(errors.at, 1, errors.len, stderr);
-    }
+    if (config_load(from, &config, &errors))
+        say_wrong(buf_bytes(&errors));
     buf_fini(&errors);
     return config;
 }
@@ -73,7 +81,7 @@ static int serve(const struct options *o)
     if (!config)
         return 1;
     if (secure_load(config_settings(config), &tls, &why)) {
-        fprintf(stderr, "pushca: the configuration is wrong:\n%s\n", why.text);
+        fprintf(stderr, "pushca: the configuration is wrong: %s\n", why.text);
         status = 1;
     } else if (o->check_config) {
         status = check_config(config);

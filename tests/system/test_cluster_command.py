@@ -159,7 +159,7 @@ def test_one_that_does_not_start_is_told_with_its_log(tmp_path):
         assert cluster.ended() == 1
         output = cluster.output()
         assert re.search(r"\./cluster: pusher-\d has ended with status 1\. The end of its log:\n", output)
-        assert '    --set: pushca.cluster.beat-ms: expected milliseconds' in output
+        assert ': --set: pushca.cluster.beat-ms: expected milliseconds' in output
 
 
 def test_a_port_that_is_taken_is_said(tmp_path):

@@ -41,11 +41,22 @@ def write(tmp_path):
     return write_file
 
 
+def problems(answer):
+    """One stands on the line that announces it, several each on a line of its own."""
+    said = "pushca: the configuration is wrong:"
+    assert answer.returncode == 1 and answer.stdout == "", answer
+    first, *others = answer.stderr.splitlines()
+    if first == said:
+        assert len(others) > 1, answer.stderr
+        return others
+    assert first.startswith(f"{said} ") and not others, answer.stderr
+    return [first[len(said) + 1 :]]
+
+
 def refused(answer, *lines):
-    assert answer.returncode == 1, answer
-    assert answer.stdout == ""
+    found = problems(answer)
     for line in lines:
-        assert line in answer.stderr.splitlines(), answer.stderr
+        assert line in found, answer.stderr
 
 
 # -- command line ---------------------------------------------------------------------------------------
@@ -79,8 +90,7 @@ def test_without_configuration_all_is_well():
 
 def test_the_sample_file_is_refused_for_the_placeholder_of_its_secret_alone():
     answer = check("--config", str(SAMPLE))
-    assert answer.returncode == 1
-    lines = answer.stderr.splitlines()[1:]
+    lines = problems(answer)
     assert len(lines) == 1
     assert lines[0].startswith(f"{SAMPLE}:8: pushca.coordinator.secret-key: is still the placeholder")
 
@@ -151,8 +161,7 @@ def test_a_cluster_needs_the_secret():
 def test_redis_is_told_in_one_way(sets, key):
     answer = check(*CLUSTER, *[word for text in sets for word in ("--set", f"pushca.storage.redis.{text}")],
                    env={"PUSHCA_COORDINATOR_SECRET_KEY": SECRET})
-    assert answer.returncode == 1
-    assert answer.stderr.splitlines()[1].startswith(f"--set: pushca.storage.redis.{key}: expected ")
+    assert problems(answer)[0].startswith(f"--set: pushca.storage.redis.{key}: expected ")
 
 
 @pytest.fixture(name="made", scope="module")
@@ -225,7 +234,7 @@ def test_the_examples_of_the_documentation_are_true(write, tmp_path):
     write("\n" * 8 + "pushca.pusher.socket-prot: 1\n")
     answer = check("--config", "application.yaml", "--set", "server.port=http",
                    env={"PUSHCA_ACKNOWLEDGE_TIMEOUT_MS": "soon"}, cwd=tmp_path)
-    assert sorted(answer.stderr.splitlines()[1:]) == sorted(shown)
+    assert sorted(problems(answer)) == sorted(shown)
 
 
 @pytest.mark.parametrize("text, line, what", [
@@ -241,8 +250,7 @@ def test_the_examples_of_the_documentation_are_true(write, tmp_path):
 def test_broken_files_are_told_where(write, text, line, what):
     path = write(text)
     answer = check("--config", path)
-    assert answer.returncode == 1
-    assert re.search(rf"^{re.escape(path)}:{line}: .*{re.escape(what)}", answer.stderr, re.MULTILINE), answer.stderr
+    assert re.match(rf"{re.escape(path)}:{line}: .*{re.escape(what)}", problems(answer)[0]), answer.stderr
 
 
 def test_files_that_cannot_be_read(tmp_path, write):
