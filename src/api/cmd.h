@@ -40,13 +40,14 @@ void cmd_push(struct cmd *c, struct frame *f); /* takes the count */
 /* Done, nothing to say but so: remembered, answered bare. Silent in v1. */
 void cmd_done(struct cmd *c);
 
-/* Remembered so, and answered later. */
-void cmd_remember(struct cmd *c);
+/* Remembered so, to be answered bare: when that ask has ended, or at once without one. */
+void cmd_remember(struct cmd *c, uint64_t ask);
 
 /* Whoever says c asks; and f, whose count is taken, goes to the socket that asked, or to another
    one of that client, on whatever node (cmd_ask.c). */
 struct ask *cmd_ask(const struct cmd *c, struct bytes reply_id, int64_t wait_ms,
                     void (*on_end)(struct ask *, enum ask_end));
+struct ask *cmd_ask_again(const struct cmd *c, uint64_t ask); /* null: it has ended */
 void cmd_tell(const struct ask *a, struct frame *f);
 
 /* Not done: counted, answered with an error, not remembered. Silent in v1. */

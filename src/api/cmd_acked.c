@@ -110,9 +110,8 @@ void cmd_acked_again(struct cmd *c, struct repeat *r)
     }
     if (cmd_is_refused(c))
         return;
-    a = ask_find(c->shard, r->ask);
+    a = cmd_ask_again(c, r->ask);
     if (a) {
-        a->conn = conn_name(c->from->ws.conn);
         deliver(c, a, &b);
     } else {
         start(c, &b, r);

@@ -18,14 +18,15 @@ static void on_end(struct ask *a, enum ask_end end)
 }
 
 /* In a cluster the answer to preserveOrder waits until nothing sent after it can overtake it; who
-   gets no answer does not wait for it. */
+   gets no answer, or has no time for it in a drain, does not wait. */
 static struct order order_of(struct cmd *c, bool in_order)
 {
     const struct hub *hub = c->shard->hub;
     int64_t wait_ms = hub->settings->cluster.order_ms;
     struct order o = {.key = in_order ? cmd_order_key(c) : 0};
 
-    if (in_order && wait_ms && c->said.grammar == GRAMMAR_V2 && bus_has_peers(&hub->bus)) {
+    if (in_order && wait_ms && c->said.grammar == GRAMMAR_V2 && !c->shard->drain &&
+        bus_has_peers(&hub->bus)) {
         o.ask = cmd_ask(c, c->said.id, wait_ms, on_end)->name;
     }
     return o;
@@ -57,7 +58,7 @@ static void send(struct cmd *c, bool in_order)
     }
     meter_add(METER_ACCEPTED_PLAIN_WS, 1);
     if (o.waits)
-        cmd_remember(c);
+        cmd_remember(c, o.ask);
     else
         cmd_done(c);
 }

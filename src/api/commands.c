@@ -43,16 +43,16 @@ void cmd_push(struct cmd *c, struct frame *f)
     frame_unref(f);
 }
 
-void cmd_remember(struct cmd *c)
+void cmd_remember(struct cmd *c, uint64_t ask)
 {
-    (void)repeats_add(c->shard, c->repeat, REPEAT_BARE);
+    repeats_add(c->shard, c->repeat, REPEAT_BARE)->ask = ask;
 }
 
 void cmd_done(struct cmd *c)
 {
     if (c->said.grammar != GRAMMAR_V2)
         return;
-    cmd_remember(c);
+    cmd_remember(c, 0);
     cmd_push(c, cmd_response(c, (struct bytes){0}));
 }
 
@@ -122,7 +122,8 @@ static void answer_again(struct cmd *c, struct repeat *r)
     meter_add(METER_REPEATS, 1);
     switch (r->state) {
     case REPEAT_BARE:
-        cmd_push(c, cmd_response(c, (struct bytes){0}));
+        if (!cmd_ask_again(c, r->ask))
+            cmd_push(c, cmd_response(c, (struct bytes){0}));
         break;
     case REPEAT_ANSWER:
         cmd_push(c, frame_ref(r->answer));

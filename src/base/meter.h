@@ -80,7 +80,7 @@ enum meter {
     METER_CLUSTER_BATCHES,     /* counter, commands in which all of that was sent */
     METER_CLUSTER_LOOKUPS,     /* counter, questions to the directory */
     METER_CLUSTER_CACHED,      /* counter, answered from what was looked up before */
-    METER_ACKS_PASSED_ON,      /* counter, acknowledges of what may be open on another node */
+    METER_ACKS_PASSED_ON,      /* counter, acknowledges that other nodes are asked about */
     METER_CLUSTER_OVERDUE,     /* counter, preserveOrder answered before other nodes had it */
     METER_LOG_LOST,            /* counter, log lines that standard error did not take whole */
     METERS,

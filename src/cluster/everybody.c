@@ -11,6 +11,7 @@ struct round {
     uint32_t number;
     enum forward_kind kind;
     struct notification *notification; /* a count */
+    struct receipt *receipt;           /* a count; null: nobody waits */
     bool is_unread, is_lost;           /* some node has gone that never read it; that may have */
     uint32_t missing, count;
     uint32_t waits_for[]; /* peers; 0: has said that it had not the client, or has gone */
@@ -35,6 +36,7 @@ static void forget(struct cluster *c, struct round *r)
     list_remove(&r->link);
     c->rounds_bytes -= notification_bytes(r->notification);
     notification_unref(r->notification);
+    receipt_unref(r->receipt);
     mem_free(r);
 }
 
@@ -43,6 +45,7 @@ static void forget(struct cluster *c, struct round *r)
 static void end(struct cluster *c, struct round *r)
 {
     struct notification *n = notification_ref(r->notification);
+    struct receipt *waits = receipt_ref(r->receipt);
     enum forward_kind kind = r->kind;
     bool is_lost = r->is_lost, is_unread = r->is_unread;
 
@@ -50,10 +53,11 @@ static void end(struct cluster *c, struct round *r)
     if (is_lost)
         meter_add(METER_DROPPED_NODE_GONE, 1);
     else if (is_unread)
-        forward(c, n, kind, 0);
+        forward_again(c, n, kind, 0, waits);
     else
         meter_add(METER_DROPPED_NO_MATCH, 1);
     notification_unref(n);
+    receipt_unref(waits);
 }
 
 /* False: it does not wait for that peer. */
@@ -101,6 +105,7 @@ void everybody_ask(struct cluster *c, struct notification *n, enum forward_kind 
     r->number = c->last_round;
     r->kind = kind;
     r->notification = notification_ref(n);
+    r->receipt = receipt_ref(waits);
     c->rounds_bytes += notification_bytes(n);
     r->missing = r->count = count;
     for (i = 0; i < count; i++) {

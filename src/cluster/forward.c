@@ -341,10 +341,11 @@ static void ask(struct cluster *c, uint64_t number)
         directory_verify(c->directory, hash, on_found, c, number);
 }
 
-void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts)
+void forward_again(struct cluster *c, struct notification *n, enum forward_kind kind,
+                   uint32_t attempts, struct receipt *waits)
 {
     struct waiting w = {.notification = notification_ref(n),
-                        .receipt = receipt_for(c, n, kind),
+                        .receipt = receipt_ref(waits),
                         .kind = kind,
                         .attempts = attempts,
                         .since_ms = cluster_now(c),
@@ -358,6 +359,14 @@ void forward(struct cluster *c, struct notification *n, enum forward_kind kind, 
     else
         at(&c->queue, number)->answer = DIRECTORY_HERE;
     forward_release(c);
+}
+
+void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts)
+{
+    struct receipt *waits = receipt_for(c, n, kind);
+
+    forward_again(c, n, kind, attempts, waits);
+    receipt_unref(waits);
 }
 
 void forward_retry(struct cluster *c)
@@ -428,7 +437,7 @@ struct taking {
     enum gone how;
 };
 
-static void again(struct cluster *c, const struct envelope *e)
+static void again(struct cluster *c, const struct envelope *e, struct receipt *waits)
 {
     struct notification *n;
     uint32_t asker = 0; /* ours, unless it was passed on */
@@ -447,16 +456,16 @@ static void again(struct cluster *c, const struct envelope *e)
         memcpy(n->message_id, e->id.at, e->id.len);
         forward(c, n, FORWARD_ACKED, 0);
     } else if (e->kind == ENVELOPE_SEND) {
-        forward(c, n, FORWARD_SEND, 0);
+        forward_again(c, n, FORWARD_SEND, 0, waits);
     } else {
-        forward(c, n, FORWARD_FIND, e->kind == ENVELOPE_PICK ? e->b : e->a);
+        forward_again(c, n, FORWARD_FIND, e->kind == ENVELOPE_PICK ? e->b : e->a, waits);
     }
     notification_unref(n);
 }
 
 /* Who said BYE has not read what it did not confirm, and what nobody heard nobody has read: it goes
    elsewhere. The rest may have been read, and must not come twice. */
-static void take_back(void *context, struct bytes item, bool may_be_read)
+static void take_back(void *context, struct bytes item, bool may_be_read, struct receipt *waits)
 {
     const struct taking *t = context;
     struct cluster *c = t->cluster;
@@ -476,7 +485,7 @@ static void take_back(void *context, struct bytes item, bool may_be_read)
     else if (is_lost)
         meter_add(METER_DROPPED_NODE_GONE, 1);
     else if (e.kind == ENVELOPE_FIND || e.kind == ENVELOPE_PICK || filter_is_direct(&e.filter))
-        again(c, &e);
+        again(c, &e, waits);
 }
 
 void forward_take_back(struct cluster *c, struct peer *p, enum gone how)

@@ -16,9 +16,14 @@ struct envelope;
 struct notification;
 struct peer;
 struct piece;
+struct receipt;
 
 /* NOTE_FORWARD, and what came astray. Takes a count of its own. */
 void forward(struct cluster *c, struct notification *n, enum forward_kind kind, uint32_t attempts);
+
+/* Once more, for who waits already; null: nobody. */
+void forward_again(struct cluster *c, struct notification *n, enum forward_kind kind,
+                   uint32_t attempts, struct receipt *waits);
 void forward_release(struct cluster *c); /* what is ready and first in line */
 void forward_retry(struct cluster *c);   /* asks again what Redis could not answer */
 void forward_to(struct cluster *c, struct peer *p, const struct envelope *e);

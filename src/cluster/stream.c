@@ -223,13 +223,15 @@ int64_t stream_waits_ms(const struct stream *s, int64_t now_ms)
 }
 
 void stream_forget(struct stream *s,
-                   void (*each)(void *context, struct bytes item, bool may_be_read), void *context)
+                   void (*each)(void *context, struct bytes item, bool may_be_read,
+                                struct receipt *waits),
+                   void *context)
 {
     while (s->count) {
         bool read = may_be_read(s);
         struct piece *p = pop(s);
 
-        each(context, bytes_of(p->at + LENGTH_BYTES, p->len - LENGTH_BYTES), read);
+        each(context, bytes_of(p->at + LENGTH_BYTES, p->len - LENGTH_BYTES), read, p->receipt);
         piece_unref(p);
     }
     shrink(s);

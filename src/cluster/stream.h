@@ -107,18 +107,19 @@ void stream_doubt(struct stream *s, uint64_t first, uint64_t end);
    cannot have, and nothing has changed. */
 MUST_USE enum err stream_confirm(struct stream *s, uint64_t seen, int64_t now_ms);
 
-/* Everything unconfirmed is to be sent again. */
-void stream_rewind(struct stream *s);
+void stream_rewind(struct stream *s); /* everything unconfirmed is to be sent again */
 
 /* For how long nothing has been confirmed of what was sent since a rewind; 0: nothing waits.
    Sending more does not shorten it. */
 int64_t stream_waits_ms(const struct stream *s, int64_t now_ms);
 
 /* The other life has ended: calls each for what it never confirmed, oldest first, and drops it.
-   item: for envelope_read. may_be_read: it was sent, and the bus did not say that nobody heard it.
-   each must not push here. */
+   item: for envelope_read; waits: who waits for it, or null. may_be_read: it was sent, and the bus
+   did not say that nobody heard it. each must not push here. */
 void stream_forget(struct stream *s,
-                   void (*each)(void *context, struct bytes item, bool may_be_read), void *context);
+                   void (*each)(void *context, struct bytes item, bool may_be_read,
+                                struct receipt *waits),
+                   void *context);
 
 /* Pushes all that `from` holds, in its order, and empties it. */
 void stream_move(struct stream *s, struct stream *from);

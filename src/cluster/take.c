@@ -152,7 +152,7 @@ static void take_acknowledge(struct cluster *c, struct peer *p, const struct env
     (void)p;
     if (c->ending || e->id.len >= sizeof(n->message_id))
         return;
-    n = take_notification(c, e);
+    n = take_notification(c, &(struct envelope){.kind = e->kind});
     n->filter_hash = e->hash;
     memcpy(n->message_id, e->id.at, e->id.len);
     post(c, hub_home(c->hub, e->hash)->number, NOTE_ACKNOWLEDGE, n);

@@ -92,6 +92,14 @@ static void take_notes(struct loop *l)
         l->hooks.on_notes(l->hooks.owner, first);
 }
 
+/* What was posted before a peer's bytes were sent is done before them: he may have waited for it.
+ */
+static void hear(struct loop *l)
+{
+    if (l->hooks.on_notes && inbox_weight(l->inbox))
+        take_notes(l);
+}
+
 static bool is_pressed(const struct loop *l)
 {
     return l->hooks.is_pressed && l->hooks.is_pressed(l->hooks.owner);
@@ -113,6 +121,7 @@ static int read_ready(struct loop *l, struct epoll_event *events, int n)
     for (int i = 0; i < n; i++) {
         if (i % PRESSURE_EVERY == PRESSURE_EVERY - 1 && is_pressed(l))
             break;
+        hear(l);
         if (!h->on_ready(h->owner, events[i].data.u64, events[i].events))
             events[late++] = events[i];
     }
@@ -141,6 +150,7 @@ static int read_fresh(struct loop *l, struct epoll_event *events, int n, int64_t
 
         if (!e->events) /* had no more */
             continue;
+        hear(l);
         if (!h->on_late(h->owner, e->data.u64, e->events)) {
             e->events = 0;
             left--;
@@ -172,8 +182,10 @@ static void read_parked(struct loop *l, int64_t end_us)
 
     do {
         n = poll_wait(&l->parked, some, PARKED_AT_ONCE, 0);
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
+            hear(l);
             (void)h->on_late(h->owner, some[i].data.u64, some[i].events);
+        }
         told += n;
     } while (n > 0 && told < LATE_MOST && clock_mono_us() < end_us);
 }

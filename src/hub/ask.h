@@ -7,6 +7,7 @@
  * nobody.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/bytes.h"
 #include "flow/wheel.h"
@@ -26,9 +27,11 @@ struct ask {
     void (*on_end)(struct ask *a, enum ask_end end);
     struct conn_id conn; /* who asked: an http_conn or a ws_conn */
     uint64_t repeat;     /* key in repeats, 0: none */
-    uint64_t client; /* WebSocket asker: hash of its identity, for answering on another socket */
-    struct identity
-        from; /* in a cluster, where it may have moved on: that identity, in this block */
+    /* of a WebSocket asker, to find it on another socket: the hash of its identity, and in a
+       cluster that itself, in this block; was it elsewhere already? */
+    uint64_t client;
+    struct identity from;
+    bool was_elsewhere;
     char message_id[48]; /* internal id of the message */
     char reply_id[];     /* zero-terminated: the id the sender waits for */
 };

@@ -86,7 +86,7 @@ void bus_forward(struct shard *s, struct notification *n, enum forward_kind kind
     note->notification = notification_ref(n);
     note->a = kind;
     note->b = attempts;
-    post(s, note, n->frame->len);
+    post(s, note, kind == FORWARD_ACKNOWLEDGE ? notification_bytes(n) : n->frame->len);
 }
 
 void bus_register(struct shard *s, uint64_t hash, struct arrival *a)

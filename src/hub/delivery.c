@@ -211,13 +211,14 @@ static bool is_internal(struct bytes id)
     return id.len == UUID_TEXT + 2 && id.at[UUID_TEXT] == '-' && id.at[UUID_TEXT + 1] == '0';
 }
 
-/* It may have come to a socket that the client has, or had, on another node. False: it has not. */
+/* It may have come to a socket that the client has, or had, on another node. False: it has not, or
+   they cannot be asked. */
 static bool ask_others(struct shard *s, const struct client *c, struct bytes message_id)
 {
     struct notification *n;
     struct frame *none;
 
-    if (!bus_has_peers(&s->hub->bus) || bus_is_closed(&s->hub->bus) || !is_internal(message_id))
+    if ((!c->moved && !c->elsewhere) || !is_internal(message_id) || bus_is_closed(&s->hub->bus))
         return false;
     none = ws_frame(FRAME_PLAIN, WS_TEXT, (struct bytes){0}, (struct bytes){0});
     n = notification_new(&(struct filter){0}, none);

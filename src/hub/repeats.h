@@ -26,7 +26,7 @@ struct repeat {
     struct list link;
     uint64_t key;
     int64_t at_ms;
-    uint64_t ask;         /* of PENDING */
+    uint64_t ask;         /* of PENDING; of BARE: whose end is answered, 0: none */
     struct frame *answer; /* of ANSWER; holds a count */
     enum repeat_state state;
 };

@@ -58,6 +58,13 @@ void forward(struct cluster *c, struct notification *n, enum forward_kind kind, 
     fail();
 }
 
+void forward_again(struct cluster *c, struct notification *n, enum forward_kind kind,
+                   uint32_t attempts, struct receipt *waits)
+{
+    (void)waits;
+    forward(c, n, kind, attempts);
+}
+
 void forward_retry(struct cluster *c)
 {
     (void)c;

@@ -293,8 +293,9 @@ struct forgotten {
     uint64_t next, unread, read; /* from unread to below read they may be */
 };
 
-static void see_item(void *context, struct bytes item, bool may_be_read)
+static void see_item(void *context, struct bytes item, bool may_be_read, struct receipt *waits)
 {
+    (void)waits;
     struct forgotten *f = context;
 
     assert_int_equal(number_of(item), f->next);
@@ -629,8 +630,9 @@ struct told {
     size_t *sizes;
 };
 
-static void see_forgotten(void *context, struct bytes item, bool may_be_read)
+static void see_forgotten(void *context, struct bytes item, bool may_be_read, struct receipt *waits)
 {
+    (void)waits;
     struct told *t = context;
 
     (void)may_be_read;

@@ -29,6 +29,7 @@ struct world {
     int64_t now_ms;          /* what the turn's first hook saw */
     struct timer timer;
     struct inbox_link own, *post_in_post; /* what on_post gives to its own inbox */
+    struct inbox_link *post_meanwhile;    /* what another thread gives to it, while one is read */
 };
 
 static void trace(struct world *w, char c)
@@ -51,11 +52,20 @@ static void on_notes(void *owner, struct inbox_link *first)
         loop_stop(&w->loop);
 }
 
+static void post_meanwhile(struct world *w)
+{
+    if (w->post_meanwhile)
+        inbox_post(&w->inbox, w->post_meanwhile, w->post_meanwhile, 1);
+    w->post_meanwhile = NULL;
+}
+
 static bool on_ready(void *owner, uint64_t tag, uint32_t events)
 {
     struct world *w = owner;
 
     trace(w, 'R');
+    if (!w->comes_late)
+        post_meanwhile(w);
     assert_int_equal(events, EPOLLIN);
     w->last_tag = tag;
     return !w->comes_late;
@@ -67,6 +77,7 @@ static bool on_late(void *owner, uint64_t tag, uint32_t events)
     int64_t end_us = clock_mono_us() + w->late_takes_us;
 
     trace(w, 'L');
+    post_meanwhile(w);
     assert_int_equal(events, EPOLLIN);
     w->last_tag = tag;
     w->lates++;
@@ -190,6 +201,23 @@ static void phases_in_order(void **state)
     drop(fd);
     assert_string_equal(turn(0), "PWB");
     assert_true(world.loop.now_ms >= world.now_ms);
+}
+
+/* Whoever sent the second bytes may have waited for what was posted. */
+static void what_is_posted_meanwhile_comes_before_the_next_is_read(void **state)
+{
+    struct inbox_link link;
+    int fds[2] = {ready_descriptor(0), ready_descriptor(1)};
+
+    (void)state;
+    world.post_meanwhile = &link;
+    assert_string_equal(turn(-1), "?RNRPWB");
+    world.comes_late = true;
+    world.post_meanwhile = &link;
+    assert_string_equal(turn(-1), "?RRPW?LNLB");
+    assert_int_equal(world.notes, 2);
+    drop(fds[0]);
+    drop(fds[1]);
 }
 
 static void late_ones_come_after_all_others(void **state)
@@ -622,6 +650,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_WORLD(phases_in_order),
+        IN_WORLD(what_is_posted_meanwhile_comes_before_the_next_is_read),
         IN_WORLD(late_ones_come_after_all_others),
         IN_WORLD(late_ones_with_more_are_asked_again),
         IN_WORLD(late_ones_take_turns),
