@@ -40,7 +40,7 @@ bool open_choose(struct shard *s, struct bytes wanted, struct member *node, cons
     const struct api *api = api_of(s);
     struct hub *h = s->hub;
     const struct member *other = NULL;
-    enum meter counted;
+    enum meter counted = METER_REFUSED_SOCKETS;
 
     *node = (struct member){.id = h->settings->instance_id,
                             .external_url = api->external_url,

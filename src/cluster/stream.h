@@ -40,9 +40,8 @@ enum {
     STREAM_ASK_APART_MS = 200, /* one gap is complained of as often, not with every batch */
 };
 
-struct receipt *receipt_ref(struct receipt *r); /* null is fine, */
-void receipt_unref(struct receipt *r);          /* here too */
-
+struct receipt *receipt_ref(struct receipt *r);                       /* null is fine, */
+void receipt_unref(struct receipt *r);                                /* here too */
 struct piece *piece_new(const struct envelope *e, struct receipt *r); /* one count, the caller's */
 struct piece *piece_ref(struct piece *p);
 void piece_unref(struct piece *p);
