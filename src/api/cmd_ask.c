@@ -50,18 +50,18 @@ static bool has_moved(const struct ask *a, const struct client *c)
     return c && c->elsewhere && !a->was_elsewhere;
 }
 
-/* To the socket that asked, or another one here. */
+/* To the socket that asked, or another one here. Where it may hear nothing any more it is told
+   elsewhere, too: twice does no harm. */
 static bool is_told_here(const struct ask *a, struct frame *f)
 {
     struct conn *c = conn_find(&a->shard->net, a->conn);
     struct ws_conn *w = c ? ws_of(c) : NULL;
     struct client *client = index_find_hash(&a->shard->index, a->client);
 
-    if (has_moved(a, client))
-        return false;
     if (w && ws_push(w, f) == ERR_OK)
-        return true;
-    return client && client->session_count > 0 && client_push(client, f, 0) == ERR_OK;
+        return !has_moved(a, client);
+    return !has_moved(a, client) && client && client->session_count > 0 &&
+           client_push(client, f, 0) == ERR_OK;
 }
 
 void cmd_tell(const struct ask *a, struct frame *f)

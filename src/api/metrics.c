@@ -76,7 +76,8 @@ const struct metric metrics[] = {
     COUNT(METER_ACKS_UNKNOWN, "pushca.acknowledges.unknown",
           "Late, repeated or foreign acknowledges, but for those that are passed on", NO_LABEL),
     COUNT(METER_ACKS_PASSED_ON, "pushca.acknowledges.passed",
-          "Acknowledges of clients that came from another node, or went there: all nodes are asked",
+          "Acknowledges of clients that may have come from another node, or went there: all are "
+          "asked",
           NO_LABEL),
     COUNT(METER_OUTCOMES_UNCLAIMED, "pushca.outcomes.unclaimed", "Outcomes whose asker had gone",
           NO_LABEL),

@@ -15,7 +15,7 @@ struct shard;
 
 /* The node whose sockets they are: the one asked for if it lives and takes clients; else this one,
    unless it takes none now or has no room and another one takes clients. The token is good on all.
-   Borrowed until the turn ends. False: it is this one, and *why says what stands against it;
+   Borrowed until the caller returns. False: it is this one, and *why says what stands against it;
    counted. */
 bool open_choose(struct shard *s, struct bytes wanted, struct member *node, const char **why);
 

@@ -118,14 +118,12 @@ static void moved_in(struct shard *s, struct ws_conn *w, const struct buf *unrea
         ws_feed(w, unread->at, unread->len);
 }
 
-/* was_elsewhere: another node had the client before. */
-static void move_in(struct shard *s, struct arrival *a, bool was_elsewhere)
+static void move_in(struct shard *s, struct arrival *a)
 {
     struct session *session = session_new(s, &a->who, a->hash);
     struct ws_conn *w = &session->ws;
     int fd = a->fd;
 
-    session->client->moved |= was_elsewhere;
     a->fd = -1;
     if (ws_open(w, &s->net, fd, &a->upgrade, &api_of(s)->client, &s->rand)) {
         session_free(s, session);
@@ -161,7 +159,7 @@ void ws_server_on_adopt(struct shard *s, struct note *n)
         a->is_registered = true;
         bus_register(s, a->hash, a);
     } else {
-        move_in(s, a, n->a != 0);
+        move_in(s, a);
     }
     shard_has_heard(s);
 }

@@ -77,7 +77,7 @@ bool reload_is_done(const struct hub *h)
 void reload_on_note(struct shard *s, struct note *n)
 {
     (void)n;
-    s->net.limits = &s->hub->settings->net;
+    net_limit(&s->net, &s->hub->settings->net);
     api_reload(s);
     if (s->hub->tls)
         api_use_tls(s, s->hub->tls);

@@ -126,7 +126,6 @@ static void let_in(struct cluster *c, struct pending_arrival *p)
     uint64_t hash = p->hash;
 
     n->arrival = p->arrival;
-    n->a = p->awaited != NULL;
     p->arrival = NULL;
     mem_free(p->awaited);
     p->awaited = NULL;

@@ -10,11 +10,12 @@ enum {
     TIMERS_A_TURN = 8,    /* the rest is due again at once, after a look at the sockets */
     TIMERS_MOST = 128,    /* when that has left some for TIMERS_LATE_MS on end */
     TIMERS_LATE_MS = 100,
-    LATE_LEAST_US = 50, /* time for late descriptors in one turn: half of what its rest took, at
-                           least so much, */
-    LATE_MOST_US = 250, /* and at most so much, */
-    LATE_MOST = 4096,   /* and at most so many calls, whatever the clock says */
-    PARK_LEAST = 64,    /* fewer cost less where they are than to be moved */
+    HEAR_MOST_US = 2000, /* of a turn: then notes that come meanwhile wait for the next */
+    LATE_LEAST_US = 50,  /* time for late descriptors in one turn: half of what its rest took, at
+                            least so much, */
+    LATE_MOST_US = 250,  /* and at most so much, */
+    LATE_MOST = 4096,    /* and at most so many calls, whatever the clock says */
+    PARK_LEAST = 64,     /* fewer cost less where they are than to be moved */
     PARK_A_TURN = 16,
     PARKED_AT_ONCE = 4, /* between two looks at the clock */
 };
@@ -94,10 +95,12 @@ static void take_notes(struct loop *l)
 
 /* What was posted before a peer's bytes were sent is done before them: he may have waited for it.
  */
-static void hear(struct loop *l)
+static bool hear(struct loop *l)
 {
-    if (l->hooks.on_notes && inbox_weight(l->inbox))
-        take_notes(l);
+    if (!l->hooks.on_notes || !inbox_weight(l->inbox))
+        return false;
+    take_notes(l);
+    return true;
 }
 
 static bool is_pressed(const struct loop *l)
@@ -107,7 +110,7 @@ static bool is_pressed(const struct loop *l)
 
 /* Events left alone under pressure come again: the poll is level-triggered. Leaves those that come
    late at the front and returns how many they are. */
-static int read_ready(struct loop *l, struct epoll_event *events, int n)
+static int read_ready(struct loop *l, struct epoll_event *events, int n, int64_t begun_us)
 {
     const struct loop_hooks *h = &l->hooks;
     int late = 0;
@@ -121,7 +124,8 @@ static int read_ready(struct loop *l, struct epoll_event *events, int n)
     for (int i = 0; i < n; i++) {
         if (i % PRESSURE_EVERY == PRESSURE_EVERY - 1 && is_pressed(l))
             break;
-        hear(l);
+        if (hear(l) && clock_mono_us() - begun_us > HEAR_MOST_US)
+            break; /* others post faster than this thread gets to writing */
         if (!h->on_ready(h->owner, events[i].data.u64, events[i].events))
             events[late++] = events[i];
     }
@@ -150,7 +154,7 @@ static int read_fresh(struct loop *l, struct epoll_event *events, int n, int64_t
 
         if (!e->events) /* had no more */
             continue;
-        hear(l);
+        (void)hear(l);
         if (!h->on_late(h->owner, e->data.u64, e->events)) {
             e->events = 0;
             left--;
@@ -183,7 +187,7 @@ static void read_parked(struct loop *l, int64_t end_us)
     do {
         n = poll_wait(&l->parked, some, PARKED_AT_ONCE, 0);
         for (int i = 0; i < n; i++) {
-            hear(l);
+            (void)hear(l);
             (void)h->on_late(h->owner, some[i].data.u64, some[i].events);
         }
         told += n;
@@ -236,7 +240,7 @@ void loop_turn(struct loop *l, int64_t max_wait_ms)
     l->now_ms = begun_us / 1000;
     l->turn++;
     take_notes(l);
-    late = read_ready(l, events, n);
+    late = read_ready(l, events, n, begun_us);
     run_timers(l);
     if (h->on_post)
         h->on_post(h->owner);

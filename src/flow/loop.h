@@ -4,7 +4,8 @@
  *   WAIT   poll, until an event, a note or the next timer
  *   CLOCK  read time once
  *   INBOX  on_notes: everything other threads posted
- *   READ   on_ready for every ready descriptor; some say they come late
+ *   READ   on_ready for every ready descriptor; some say they come late; here and in LATE on_notes
+ *          again before each for which something has been posted
  *   TIMERS what is due
  *   POST   on_post: hand staged notes over
  *   WRITE  on_write: dirty sockets; true means more is left: no waiting before the next turn

@@ -211,14 +211,24 @@ static bool is_internal(struct bytes id)
     return id.len == UUID_TEXT + 2 && id.at[UUID_TEXT] == '-' && id.at[UUID_TEXT + 1] == '0';
 }
 
-/* It may have come to a socket that the client has, or had, on another node. False: it has not, or
-   they cannot be asked. */
+/* Has, or had, this client a socket on another node that what is open may have come to? */
+static bool may_know_others(const struct shard *s, const struct client *c)
+{
+    const struct settings *set = s->hub->settings;
+    int64_t keep_ms =
+        set->ack_keep_ms > set->ack_timeout_ms ? set->ack_keep_ms : set->ack_timeout_ms;
+
+    return bus_has_peers(&s->hub->bus) &&
+           (c->elsewhere || shard_now(s) - c->since_ms < keep_ms + set->cluster.cache_ms);
+}
+
+/* False: there is nobody to ask, or they cannot be asked. */
 static bool ask_others(struct shard *s, const struct client *c, struct bytes message_id)
 {
     struct notification *n;
     struct frame *none;
 
-    if ((!c->moved && !c->elsewhere) || !is_internal(message_id) || bus_is_closed(&s->hub->bus))
+    if (!may_know_others(s, c) || !is_internal(message_id) || bus_is_closed(&s->hub->bus))
         return false;
     none = ws_frame(FRAME_PLAIN, WS_TEXT, (struct bytes){0}, (struct bytes){0});
     n = notification_new(&(struct filter){0}, none);

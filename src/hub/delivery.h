@@ -6,8 +6,8 @@
  *
  * The receiver gets "<internal id>@@<text>". An acknowledge counts over any socket of the client,
  * to whatever node of a cluster, and once; late, repeated and foreign ones are counted and find
- * nobody: of a client that has moved between nodes all others are asked first. A client that is not
- * connected gets no delivery.
+ * nobody: of a client that may have come from another node all others are asked first. A client
+ * that is not connected gets no delivery.
  *
  * Owner:   the receiver's home shard.      Thread: that shard's.      Bound: settings.deliveries.
  */

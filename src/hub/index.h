@@ -29,9 +29,8 @@ struct client {
     int64_t since_ms;     /* it is here: its first session opened, or it came back from elsewhere */
     struct list sessions; /* its open WebSockets, next to serve first */
     uint32_t session_count;
-    uint32_t deliveries : 30; /* open acknowledged messages */
-    bool elsewhere : 1;       /* in a cluster: it is connected to another node, later than here, */
-    bool moved : 1;           /* or was before */
+    uint32_t deliveries : 31; /* open acknowledged messages */
+    bool elsewhere : 1;       /* in a cluster: it is connected to another node, later than here */
     /* private to index.c */
     uint32_t at[DIMENSIONS], at_all; /* places in the sets it is a member of */
     uint64_t skip;                   /* the select that excludes it */

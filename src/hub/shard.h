@@ -46,7 +46,7 @@ struct outbox {
 };
 
 struct hub {
-    _Atomic(const struct settings *) settings; /* the newest; good until the end of the turn */
+    _Atomic(const struct settings *) settings; /* the newest; good until the handler returns */
     struct shard **shards;
     uint32_t count;
     struct hash_key key; /* of this process */

@@ -57,6 +57,13 @@ void net_fini(struct net *n)
     tls_net_free(n->tls);
 }
 
+void net_limit(struct net *n, const struct net_limits *limits)
+{
+    n->limits = limits;
+    if (n->tls)
+        n->tls->limits = limits;
+}
+
 void net_use_tls(struct net *n, const struct tls_tickets *tickets)
 {
     n->tls = tls_net_new(n->loop, n->limits, tickets);

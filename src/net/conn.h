@@ -86,6 +86,7 @@ struct net {
 };
 
 void net_init(struct net *n, struct loop *loop, const struct net_limits *limits);
+void net_limit(struct net *n, const struct net_limits *limits); /* others, from now on */
 void net_fini(struct net *n); /* every conn must have been buried */
 
 /* The loop's READ, WRITE, LATE and BURY for conns. The tag of a conn's descriptor is its gen and

@@ -568,6 +568,18 @@ def serials(server, made, count=8):
     return found
 
 
+def test_a_reload_tells_how_much_tls_a_peer_may_say(renewable):
+    """To connections that are open, too, and twice: what is given back must not be asked any more."""
+    with renewable.serve() as server, Peer(server.rest) as peer:
+        for messages in (0, 5):
+            text = renewable.text + f"pushca.limits.tls-messages: {messages}\n"
+            server.reload(text, r"reloaded changed=.*pushca\.limits\.tls-messages")
+            with pytest.raises(OSError) if messages else contextlib.nullcontext():
+                for _ in range(100000 if messages else 100):
+                    peer.update_key()
+        assert server.metrics()[FLOOD] == 1
+
+
 @pytest.mark.tsan
 def test_a_renewed_certificate_counts_for_who_comes_and_drops_nobody(made, renewable):
     contexts = [trusting(made, version) for version in VERSIONS]

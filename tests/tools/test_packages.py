@@ -21,7 +21,8 @@ def make_policy(tmp_path):
 def begin(policy, command):
     """A shell that has sourced packages.sh runs the command, which knows the path as $policy."""
     script = f'. {PACKAGES}; as_root() {{ "$@"; }}; policy={policy}; without_services env policy={policy} sh -c "$1"'
-    return subprocess.Popen(["bash", "-uo", "pipefail", "-c", script, "bash", command], stdout=subprocess.PIPE,
+    listens = ["env", "--default-signal=INT,HUP"]  # whatever was ignored where these tests were started
+    return subprocess.Popen([*listens, "bash", "-uo", "pipefail", "-c", script, "bash", command], stdout=subprocess.PIPE,
                             text=True, start_new_session=True)
 
 
