@@ -21,14 +21,11 @@ static void on_end(struct ask *a, enum ask_end end)
    gets no answer, or has no time for it in a drain, does not wait. */
 static struct order order_of(struct cmd *c, bool in_order)
 {
-    const struct hub *hub = c->shard->hub;
-    int64_t wait_ms = hub->settings->cluster.order_ms;
+    int64_t wait_ms = fanout_order_ms(c->shard->hub);
     struct order o = {.key = in_order ? cmd_order_key(c) : 0};
 
-    if (in_order && wait_ms && c->said.grammar == GRAMMAR_V2 && !c->shard->drain &&
-        bus_has_peers(&hub->bus)) {
+    if (in_order && wait_ms && c->said.grammar == GRAMMAR_V2 && !c->shard->drain)
         o.ask = cmd_ask(c, c->said.id, wait_ms, on_end)->name;
-    }
     return o;
 }
 

@@ -43,11 +43,10 @@ static void on_end(struct ask *a, enum ask_end end)
 /* In a cluster the answer to preserveOrder waits until nothing sent after it can overtake it. */
 static struct order order_of(struct request *q, const struct order_body *b)
 {
-    const struct hub *hub = q->shard->hub;
-    int64_t wait_ms = hub->settings->cluster.order_ms;
+    int64_t wait_ms = fanout_order_ms(q->shard->hub);
     struct order o = {.key = rest_order_key(q, b)};
 
-    if (o.key && wait_ms && bus_has_peers(&hub->bus)) {
+    if (o.key && wait_ms) {
         struct ask *a = ask_new(q->shard, (struct bytes){0}, NULL, wait_ms, on_end);
 
         rest_wait(q->conn, a);

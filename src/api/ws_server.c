@@ -79,21 +79,13 @@ void ws_server_on_evict(struct shard *s, struct note *n)
 static struct arrival *arrival_new(const struct handshake *k, const struct identity *who,
                                    uint64_t hash)
 {
-    size_t len = 0, at = 0;
-    struct arrival *a;
-    enum dimension d;
+    struct arrival *a = mem_zero(sizeof(*a) + identity_bytes(who));
+    char *room = a->text;
 
-    for (d = 0; d < DIMENSIONS; d++)
-        len += who->dim[d].len;
-    a = mem_zero(sizeof(*a) + len);
     a->fd = -1;
     a->hash = hash;
     a->upgrade = k->upgrade;
-    for (d = 0; d < DIMENSIONS; d++) {
-        memcpy(a->text + at, who->dim[d].at, who->dim[d].len);
-        a->who.dim[d] = bytes_of(a->text + at, who->dim[d].len);
-        at += who->dim[d].len;
-    }
+    a->who = identity_copy(who, &room);
     return a;
 }
 

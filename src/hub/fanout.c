@@ -444,6 +444,11 @@ void fanout_on_pick(struct shard *s, struct note *n)
 
 /* ---- the door ---- */
 
+int64_t fanout_order_ms(const struct hub *h)
+{
+    return bus_has_peers(&h->bus) ? h->settings->cluster.order_ms : 0;
+}
+
 enum err fanout_send(struct shard *s, const struct filter *f, struct frame *frame, struct order *o)
 {
     enum err e;

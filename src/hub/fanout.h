@@ -14,6 +14,7 @@
 #include "wire/identity.h"
 
 struct frame;
+struct hub;
 struct shard;
 
 /* What preserveOrder asks for; all 0: nothing. */
@@ -23,6 +24,9 @@ struct order {
                      whatever node: then OUTCOME_TAKEN comes */
     bool waits;   /* out: it will come; else nothing can overtake it now */
 };
+
+/* How long the answer to preserveOrder may wait; 0: it need not. */
+int64_t fanout_order_ms(const struct hub *h);
 
 /* Sends frame to whom f means. Shares the frame, copies what it keeps of f. Receivers on this shard
    have it queued on return, those on others after POST. ERR_BUSY: it needs another node, and the

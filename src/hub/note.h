@@ -69,8 +69,7 @@ struct note {
                         ELSEWHERE: identity hash */
     uint32_t a, b;   /* COUNTED: ready, all; PICK: rank, attempts left; FIND: attempts left, mode;
                         OUTCOME: enum outcome, the asker's shard; FORWARD: kind, attempts left;
-                        ELSEWHERE: is it? EVICT: how many; UNREGISTER:
-                        notes heard (hub/shard.h) */
+                        ELSEWHERE: is it? EVICT: how many; UNREGISTER: notes heard (hub/shard.h) */
     uint32_t peer;   /* OUTCOME to the cluster thread: whose ask it is */
     bool ready_only; /* PICK: rank counts only clients that keep up */
 };

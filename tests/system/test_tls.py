@@ -290,6 +290,16 @@ def slowest_answer(server, made, count=200):
     return sorted(took)[count * 9 // 10]
 
 
+def key_updates(address):
+    """A flood for `beside`: new keys over one connection, for as long as it lasts."""
+    def flood(is_over):
+        with Peer(address) as peer:
+            while not is_over.is_set():
+                peer.update_key()
+
+    return flood
+
+
 def test_a_flood_of_key_updates_is_cut_and_the_others_are_served(made):
     with Server(*pem(made), "pushca.pusher.shards=1", "pushca.limits.tls-messages=5", tls=trusting(made)) as server:
         with Peer(server.rest) as peer:
@@ -298,24 +308,14 @@ def test_a_flood_of_key_updates_is_cut_and_the_others_are_served(made):
                     peer.update_key()
         assert server.metrics()[FLOOD] == 1
 
-        def flood(is_over):
-            with Peer(server.ws) as peer:
-                while not is_over.is_set():
-                    peer.update_key()
-
-        with beside(flood):
+        with beside(key_updates(server.ws)):
             assert slowest_answer(server, made) < SOON_S
         assert server.metrics()[FLOOD] > 1
 
 
 def test_key_updates_without_a_limit_take_turns_with_the_others(made):
     with Server(*pem(made), "pushca.pusher.shards=1", "pushca.limits.tls-messages=0", tls=trusting(made)) as server:
-        def flood(is_over):
-            with Peer(server.rest) as peer:
-                while not is_over.is_set():
-                    peer.update_key()
-
-        with beside(flood):
+        with beside(key_updates(server.rest)):
             assert slowest_answer(server, made) < SOON_S
         assert server.metrics()[FLOOD] == 0
 

@@ -265,6 +265,44 @@ static void test_send(void **state)
     assert_text(b.filter.exclude[1].dim[DEVICE], BYTES("other"), "second");
 }
 
+/* What tells senders apart is taken as it comes: nobody is refused for it. */
+static void test_sender_is_never_refused(void **state)
+{
+    static const char *const nobodies[] = {
+        "null",
+        "7",
+        "true",
+        "\"me\"",
+        "[]",
+        "[{" WS "}]",
+        "{}",
+        "{\"workSpaceId\":null}",
+        "{\"workSpaceId\":7,\"accountId\":{},\"deviceId\":[],\"applicationId\":true}",
+    };
+    struct buf text = {0};
+    struct send_body b;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(nobodies) / sizeof(nobodies[0]); i++) {
+        text.len = 0;
+        buf_printf(&text, "{\"filter\":{},\"message\":\"\",\"preserveOrder\":true,\"sender\":%s}%c",
+                   nobodies[i], 0);
+        memset(&b, 0xee, sizeof(b));
+        assert_int_equal(body_read_send(&reader, value(text.at), &b), ERR_OK);
+        assert_true(b.order.preserved);
+        for (int d = 0; d < DIMENSIONS; d++)
+            assert_int_equal(b.order.sender.dim[d].len, 0);
+    }
+    buf_fini(&text);
+    assert_int_equal(body_read_send(&reader,
+                                    value("{\"filter\":{},\"message\":\"\",\"preserveOrder\":true,"
+                                          "\"sender\":{" WS ",\"accountId\":\"\\u0007\"}}"),
+                                    &b),
+                     ERR_OK);
+    assert_text(b.order.sender.dim[WORKSPACE], BYTES("w"), "workspace");
+    assert_text(b.order.sender.dim[ACCOUNT], BYTES("\a"), "account");
+}
+
 static void test_send_with_the_least(void **state)
 {
     static const char *const texts[] = {
@@ -492,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_dimension_limit),
         cmocka_unit_test(test_pool_size),
         cmocka_unit_test(test_send),
+        cmocka_unit_test(test_sender_is_never_refused),
         cmocka_unit_test(test_send_with_the_least),
         cmocka_unit_test(test_send_refusals),
         cmocka_unit_test(test_exclude_limit),
